@@ -1,0 +1,1 @@
+"""Signals, clock, protocols, registry, configuration, randomness, errors. No torch, no simulator."""

@@ -1,0 +1,89 @@
+"""Nested frozen configurations: every configurable class holds a `Config` that builds it.
+
+The rule is checked when the class is defined, so a mutable or positional Config never reaches a run. The idea of a
+class that nests its own keyword-only configuration is torchtitan's.
+
+    class Mixer(Configurable):
+        @dataclass(frozen=True, kw_only=True)
+        class Config(Config):
+            rate: int = 22_050
+
+        def __init__(self, config: Config): ...
+
+    mixer = Mixer.Config(rate=16_000).build()
+"""
+
+import dataclasses
+from typing import Any, ClassVar, Self
+
+from stretto.core.errors import StrettoError, unknown
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """Base of all configurations. `build` makes the object that it configures."""
+
+    owner: ClassVar[type]
+
+    def build(self, *args: Any, **kwargs: Any) -> Any:
+        """The configured object; further arguments are handed to its constructor after the configuration."""
+        return self.owner(self, *args, **kwargs)
+
+    @classmethod
+    def tiny(cls) -> Self:
+        """The size that tests use. The default unless a class says otherwise."""
+        return cls()
+
+
+class Configurable:
+    """A class whose nested `Config` is a frozen, keyword-only dataclass."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        config = cls.__dict__.get("Config")
+        if config is None:
+            return
+        if not (isinstance(config, type) and issubclass(config, Config)):
+            raise TypeError(f"{cls.__name__}.Config must derive from stretto.core.config.Config")
+        params = config.__dict__.get("__dataclass_params__")
+        if params is None or not params.frozen or not params.kw_only:
+            raise TypeError(f"{cls.__name__}.Config must be a @dataclass(frozen=True, kw_only=True)")
+        config.owner = cls
+
+
+def override(config: Any, assignments: list[str]) -> Any:
+    """A copy of `config` with `a.b=value` assignments applied; values take the type of the field they replace.
+
+    Raises StrettoError when a field does not exist (the nearest one is offered) or a value does not fit.
+    """
+    for assignment in assignments:
+        path, sign, text = assignment.partition("=")
+        if not sign:
+            raise StrettoError(f"Expected FIELD=VALUE, got '{assignment}'.")
+        config = _set(config, path.split("."), text, path)
+    return config
+
+
+def _set(config: Any, path: list[str], text: str, whole: str) -> Any:
+    fields = {field.name for field in dataclasses.fields(config)}
+    if path[0] not in fields:
+        raise unknown(f"field of {type(config).__qualname__} in '{whole}'", path[0], fields)
+    old = getattr(config, path[0])
+    if len(path) > 1:
+        if not dataclasses.is_dataclass(old):
+            raise StrettoError(f"'{path[0]}' in '{whole}' has no fields of its own: it is {old!r}.")
+        return dataclasses.replace(config, **{path[0]: _set(old, path[1:], text, whole)})
+    return dataclasses.replace(config, **{path[0]: _parse(old, text, whole)})
+
+
+def _parse(old: Any, text: str, whole: str) -> Any:
+    if isinstance(old, bool):
+        if text.lower() not in ("true", "false"):
+            raise StrettoError(f"'{whole}' expects true or false, got '{text}'.")
+        return text.lower() == "true"
+    if isinstance(old, int | float):
+        try:
+            return type(old)(text)
+        except ValueError as error:
+            raise StrettoError(f"'{whole}' expects {type(old).__name__}, got '{text}'.") from error
+    return text

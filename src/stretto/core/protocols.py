@@ -1,0 +1,143 @@
+"""The contracts of Stretto, one to three methods each. Everything else plugs into these."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+from stretto.core.signals import ActionChunk, Event, Image, Observation, Output, Sound, Speech
+
+
+class Job(Protocol):
+    """Work that was handed out: `result()` is None until it is done."""
+
+    def result(self) -> Any: ...
+
+
+class Jobs(Protocol):
+    """Work beside the tick. On the wall clock a thread does it; on the virtual clock it is done at once and its result
+    is withheld for a delay drawn from the latency card for `part`."""
+
+    def submit(self, part: str, work: Callable[..., Any], *args: Any) -> Job: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What an agent is told when a session starts. Nothing in it leads to simulator state."""
+
+    tasks: tuple[str, ...]
+    tick_s: float
+    control_hz: float
+    actions: int
+    seed: int
+    jobs: Jobs
+
+
+class Agent(Protocol):
+    """A whole agent. State is explicit, so a session can be saved, forked and replayed.
+
+    A class attribute `privileged` says whether the session accepts `Output.skill` of it.
+    """
+
+    privileged: bool
+
+    def start(self, context: Context) -> Any: ...
+
+    def step(self, obs: Observation, state: Any) -> tuple[Output, Any]: ...
+
+
+class Env(Protocol):
+    """A world. The executor alone calls `apply`, once a control period."""
+
+    control_hz: float
+    actions: int
+    tasks: tuple[str, ...]
+    cameras: tuple[str, ...]
+
+    def reset(self, task: str, seed: int, split: str = "train") -> None: ...
+
+    def apply(self, action: Float[np.ndarray, " actions"]) -> None: ...
+
+    def observe(self, images: bool = False) -> Observation: ...
+
+    def render(self, camera: str, height: int, width: int) -> Image: ...
+
+    def success(self) -> bool: ...
+
+    def scene(self) -> Any:
+        """The door to simulator state: for experts, labels and scorers, inside the world process only."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Expert(Protocol):
+    """A closed-loop expert: the action follows from the state alone, so it may start, stop and switch anywhere."""
+
+    goals: tuple[str, ...]
+
+    def act(self, scene: Any, goal: str) -> Float[np.ndarray, " actions"]: ...
+
+    def done(self, scene: Any, goal: str) -> bool: ...
+
+    def answer(self, scene: Any, topic: str) -> str: ...
+
+
+class ChunkSource(Protocol):
+    """Where the executor gets actions from inside the world process, one control period at a time."""
+
+    def next(self, t: float) -> ActionChunk | None: ...
+
+
+class Execution(Protocol):
+    """How time-stamped chunks become one action a control period."""
+
+    def accept(self, chunk: ActionChunk, t: float) -> None: ...
+
+    def action(self, t: float) -> Float[np.ndarray, " actions"]: ...
+
+    def halt(self) -> None: ...
+
+
+class Voice(Protocol):
+    """A synthesizer: text in, sound and word times out. Raises StrettoError when its engine is not installed."""
+
+    def speak(self, text: str, seed: int = 0) -> Speech: ...
+
+
+class Recogniser(Protocol):
+    """Speech to text for a finished utterance."""
+
+    def recognise(self, sound: Sound) -> str: ...
+
+
+class User(Protocol):
+    """A simulated person: told what happened up to `t`, may say or type something now."""
+
+    def observe(self, t: float, events: tuple[Event, ...]) -> "Utterance | None": ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """What a user says (`speech`) or types (`typed`), from session time `t` on."""
+
+    t: float
+    intent: str
+    speech: Speech | None = None
+    typed: str | None = None
+
+
+class Observer(Protocol):
+    """Watches a session and never alters it."""
+
+    def see(self, event: Event) -> None: ...
+
+
+class EpisodeWriter(Protocol):
+    """Takes finished episodes one by one; what was written stays readable whatever happens next."""
+
+    def write(self, episode: Any) -> None: ...
+
+    def episodes(self) -> Iterator[Any]: ...
