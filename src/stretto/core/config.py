@@ -46,7 +46,7 @@ class Configurable:
         if not (isinstance(config, type) and issubclass(config, Config)):
             raise TypeError(f"{cls.__name__}.Config must derive from stretto.core.config.Config")
         params = config.__dict__.get("__dataclass_params__")
-        if params is None or not params.frozen or not params.kw_only:
+        if params is None or not params.frozen or not all(f.kw_only for f in dataclasses.fields(config)):
             raise TypeError(f"{cls.__name__}.Config must be a @dataclass(frozen=True, kw_only=True)")
         config.owner = cls
 
