@@ -14,7 +14,7 @@ class that nests its own keyword-only configuration is torchtitan's.
 """
 
 import dataclasses
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from stretto.core.errors import StrettoError, unknown
 
@@ -30,7 +30,7 @@ class Config:
         return self.owner(self, *args, **kwargs)
 
     @classmethod
-    def tiny(cls) -> Self:
+    def tiny(cls) -> Any:
         """The size that tests use. The default unless a class says otherwise."""
         return cls()
 
