@@ -1,0 +1,1 @@
+"""Turn-taking: when the user started and when the turn is over."""
