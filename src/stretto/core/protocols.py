@@ -1,8 +1,8 @@
 """The contracts of Stretto, one to three methods each. Everything else plugs into these."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -10,17 +10,21 @@ from jaxtyping import Float
 from stretto.core.signals import ActionChunk, Event, Image, Observation, Output, Sound, Speech
 
 
+@runtime_checkable
+@runtime_checkable
 class Job(Protocol):
     """Work that was handed out: `result()` is None until it is done."""
 
     def result(self) -> Any: ...
 
 
+@runtime_checkable
+@runtime_checkable
 class Jobs(Protocol):
     """Work beside the tick. On the wall clock a thread does it; on the virtual clock it is done at once and its result
-    is withheld for a delay drawn from the latency card for `part`."""
+    is withheld for a delay drawn from the latency card for its `parts`."""
 
-    def submit(self, part: str, work: Callable[..., Any], *args: Any) -> Job: ...
+    def submit(self, parts: str | Sequence[str], work: Callable[..., Any], *args: Any) -> Job: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,8 @@ class Context:
     jobs: Jobs
 
 
+@runtime_checkable
+@runtime_checkable
 class Agent(Protocol):
     """A whole agent. State is explicit, so a session can be saved, forked and replayed.
 
@@ -48,6 +54,8 @@ class Agent(Protocol):
     def step(self, obs: Observation, state: Any) -> tuple[Output, Any]: ...
 
 
+@runtime_checkable
+@runtime_checkable
 class Env(Protocol):
     """A world. The executor alone calls `apply`, once a control period."""
 
@@ -66,6 +74,10 @@ class Env(Protocol):
 
     def success(self) -> bool: ...
 
+    def predicate(self, goal: str) -> bool:
+        """The suite's own predicate for any goal of the scene. For scorers."""
+        ...
+
     def scene(self) -> Any:
         """The door to simulator state: for experts, labels and scorers, inside the world process only."""
         ...
@@ -73,6 +85,8 @@ class Env(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+@runtime_checkable
 class Expert(Protocol):
     """A closed-loop expert: the action follows from the state alone, so it may start, stop and switch anywhere."""
 
@@ -85,12 +99,16 @@ class Expert(Protocol):
     def answer(self, scene: Any, topic: str) -> str: ...
 
 
+@runtime_checkable
+@runtime_checkable
 class ChunkSource(Protocol):
     """Where the executor gets actions from inside the world process, one control period at a time."""
 
     def next(self, t: float) -> ActionChunk | None: ...
 
 
+@runtime_checkable
+@runtime_checkable
 class Execution(Protocol):
     """How time-stamped chunks become one action a control period."""
 
@@ -101,18 +119,24 @@ class Execution(Protocol):
     def halt(self) -> None: ...
 
 
+@runtime_checkable
+@runtime_checkable
 class Voice(Protocol):
     """A synthesizer: text in, sound and word times out. Raises StrettoError when its engine is not installed."""
 
     def speak(self, text: str, seed: int = 0) -> Speech: ...
 
 
+@runtime_checkable
+@runtime_checkable
 class Recogniser(Protocol):
     """Speech to text for a finished utterance."""
 
     def recognise(self, sound: Sound) -> str: ...
 
 
+@runtime_checkable
+@runtime_checkable
 class User(Protocol):
     """A simulated person: told what happened up to `t`, may say or type something now."""
 
@@ -129,12 +153,16 @@ class Utterance:
     typed: str | None = None
 
 
+@runtime_checkable
+@runtime_checkable
 class Observer(Protocol):
     """Watches a session and never alters it."""
 
     def see(self, event: Event) -> None: ...
 
 
+@runtime_checkable
+@runtime_checkable
 class EpisodeWriter(Protocol):
     """Takes finished episodes one by one; what was written stays readable whatever happens next."""
 

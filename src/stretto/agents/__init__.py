@@ -1,0 +1,1 @@
+"""Whole agents, a page each."""

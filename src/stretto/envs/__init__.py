@@ -1,0 +1,1 @@
+"""Worlds, one file per suite behind one protocol, experts beside them."""

@@ -1,0 +1,1 @@
+"""The one place where env, agent, runtime, voices and recorder meet."""

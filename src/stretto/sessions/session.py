@@ -1,0 +1,254 @@
+"""A live session: one tick after the other, a person, an agent and a world at once.
+
+One tick: collect what reached the agent, step it, hand its sound to the mixer and its actions to the world, each with
+the time at which it was really there. On the virtual clock the world does not wait: the step is computed at once and
+delivered after the delay drawn for it; a step that takes longer than a tick makes the next one begin late.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stretto.core.clock import Clock, WallClock
+from stretto.core.config import Config, Configurable
+from stretto.core.errors import StrettoError
+from stretto.core.protocols import Agent, Context, Observer, User, Utterance
+from stretto.core.signals import (
+    HEARING_RATE,
+    Act,
+    Event,
+    Image,
+    Kind,
+    Observation,
+    Output,
+    Sound,
+)
+from stretto.core.sound import resample
+from stretto.runtime.delays import Delays
+from stretto.runtime.jobs import DrawnJobs, ThreadJobs
+from stretto.runtime.mixer import Mixer
+from stretto.runtime.process import WorldProcess
+from stretto.runtime.world import Report, World
+from stretto.sessions.trace import Tick, Trace
+
+
+@dataclass
+class _Ear:
+    """The microphone: utterances added at their times, read tick by tick."""
+
+    samples: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    def add(self, t: float, sound: Sound) -> None:
+        piece = resample(sound.samples, sound.rate, HEARING_RATE)
+        start = round(t * HEARING_RATE)
+        self._reach(start + len(piece))
+        self.samples[start : start + len(piece)] += piece
+
+    def read(self, start: float, end: float) -> np.ndarray:
+        first, last = round(start * HEARING_RATE), round(end * HEARING_RATE)
+        self._reach(last)
+        return np.clip(self.samples[first:last], -1, 1).astype(np.float32)
+
+    def _reach(self, length: int) -> None:
+        if length > len(self.samples):
+            self.samples = np.r_[self.samples, np.zeros(length - len(self.samples), np.float32)]
+
+
+class Session(Configurable):
+    """Runs an agent in a world with a person. `world` may be in this process or one of its own."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(Config):
+        """`tick_s`: the session clock's unit. `noise_dbfs`: a quiet floor in the microphone, so that it is never dead."""
+
+        tick_s: float = 0.2
+        noise_dbfs: float = -65.0
+
+    def __init__(
+        self,
+        config: Config,
+        world: World | WorldProcess,
+        agent: Agent,
+        clock: Clock,
+        delays: Delays,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.config, self.world, self.agent = config, world, agent
+        self.clock, self.delays, self.observers = clock, delays, observers
+
+    def run(
+        self,
+        user: User,
+        task: str,
+        seed: int,
+        split: str = "dev",
+        seconds: float = 60.0,
+        until: Callable[[Trace], bool] = lambda trace: False,
+    ) -> Trace:
+        """One episode of at most `seconds`, ended early when `until` says so. Returns its trace."""
+        report = self.world.reset(task, seed, split)
+        self._begin(task, seed, split, user)
+        self._absorb(report, [])
+        jobs = ThreadJobs() if self.clock.name == "wall" else DrawnJobs(self.clock, self.delays)
+        tasks, actions = self._world_facts()
+        context = Context(
+            tasks=tasks,
+            tick_s=self.config.tick_s,
+            control_hz=self.trace.control_hz,
+            actions=actions,
+            seed=seed,
+            jobs=jobs,
+        )
+        try:
+            state = self.agent.start(context)
+            self._zero = self.clock.now()
+            if isinstance(self.clock, WallClock):
+                self._go(self.clock)
+            for number in range(1, round(seconds / self.config.tick_s) + 1):
+                state = self._tick(number, state)
+                if until(self.trace):
+                    break
+        finally:
+            jobs.close()
+        return self._end()
+
+    def _go(self, clock: WallClock) -> None:
+        if not isinstance(self.world, WorldProcess):
+            raise StrettoError("On the wall clock the world needs a process of its own: use WorldProcess.")
+        self.world.go(clock.epoch + self._zero)
+
+    def _world_facts(self) -> tuple[tuple[str, ...], int]:
+        env = self.world.env if isinstance(self.world, World) else self.world
+        return tuple(env.tasks), env.actions
+
+    def _begin(self, task: str, seed: int, split: str, user: User) -> None:
+        self.user, self.mixer, self.ear = user, Mixer.Config().build(), _Ear()
+        self._rng = np.random.default_rng(seed)
+        self._zero, self._heard_until = self.clock.now(), 0.0
+        self._voice: list[np.ndarray] = []
+        self._mic: list[np.ndarray] = []
+        self._pictures: list[tuple[float, Image]] = []
+        self._for_agent: list[Event] = []
+        self._view: Observation | None = None
+        self.trace = Trace(
+            task=task,
+            seed=seed,
+            split=split,
+            clock=self.clock.name,
+            tick_s=self.config.tick_s,
+            control_hz=round(1 / self.world.dt, 6),
+            agent=type(self.agent).__name__.lower(),
+            privileged=self.agent.privileged,
+        )
+
+    def _now(self) -> float:
+        return self.clock.now() - self._zero
+
+    def _tick(self, number: int, state: Any) -> Any:
+        t = number * self.config.tick_s
+        self.clock.wait_until(self._zero + t)
+        obs = self._collect(number, t)
+        begun = self._now()
+        output, state = self.agent.step(obs, state)
+        if self.clock.name == "virtual":
+            self.clock.spend(self.delays.draw("agent_step"))
+        delivered = self._now()
+        self._deliver(output, delivered)
+        self.trace.ticks.append(Tick(t, begun, delivered))
+        if self.trace.ticks[-1].late(self.config.tick_s):
+            self._publish(Event(kind=Kind.DEADLINE_MISSED, t=delivered, source="session", text=f"tick {number}"))
+        return state
+
+    def _collect(self, number: int, t: float) -> Observation:
+        """What reached the agent in the tick that ends at `t`."""
+        heard: list[Event] = []
+        self._absorb(self.world.advance(t), heard)
+        voice, events = self.mixer.advance(t)
+        self._voice.append(voice)
+        heard += events
+        for event in heard:
+            self._publish(event)
+        typed = self._listen_to_user(t, tuple(heard))
+        samples = self.ear.read(self._heard_until, t)
+        floor = self._rng.normal(0, 10 ** (self.config.noise_dbfs / 20), len(samples))
+        self._heard_until = t
+        assert self._view is not None
+        visible = tuple(image for ready, image in self._pictures if ready <= t)
+        self._pictures = [(ready, image) for ready, image in self._pictures if ready > t]
+        sound = Sound(samples=(samples + floor).astype(np.float32), rate=HEARING_RATE)
+        self._mic.append(sound.samples)
+        return Observation(
+            t=t,
+            tick=number,
+            proprio=self._view.proprio,
+            action=self._view.action,
+            images=visible,
+            sound=sound,
+            text=typed,
+            playback=self.mixer.playback,
+            events=tuple(heard),
+        )
+
+    def _absorb(self, report: Report, heard: list[Event]) -> None:
+        self.trace.steps += report.steps
+        self.trace.images += report.images
+        self.trace.film += report.film
+        self.trace.costs += report.costs
+        self._view = report.view or self._view
+        for image in report.images:
+            wait = 0.0 if self.clock.name != "virtual" else self.delays.draw("render")
+            self._pictures.append((image.t + wait, image))
+        heard += report.events
+
+    def _listen_to_user(self, t: float, events: tuple[Event, ...]) -> str | None:
+        """Let the person speak or type. What is said reaches the microphone, never the agent's events."""
+        said: Utterance | None = self.user.observe(t, events)
+        if said is None:
+            return None
+        self.trace.utterances.append(said)
+        if said.typed is not None:
+            self._publish(Event(kind=Kind.USER_TYPED, t=said.t, source="user", text=said.typed))
+            return said.typed
+        assert said.speech is not None
+        if said.t < t - 1e-9:
+            raise StrettoError(f"A user spoke at {said.t:.2f} s, before the tick at {t:.2f} s: the past is closed.")
+        self.ear.add(said.t, said.speech.sound)
+        data = {"intent": said.intent, "speaker": said.speech.speaker}
+        self._publish(Event(kind=Kind.USER_STARTED, t=said.t, source="user", text=said.speech.text, data=data))
+        end = said.t + said.speech.end
+        self._publish(Event(kind=Kind.USER_STOPPED, t=end, source="user", text=said.speech.text, data=data))
+        return None
+
+    def _deliver(self, output: Output, at: float) -> None:
+        """Hand the parts of an output on, each from the time it was there."""
+        if output.skill and not self.agent.privileged:
+            raise StrettoError(
+                f"Agent '{self.trace.agent}' used a skill but does not declare `privileged`: simulator state is closed to it."
+            )
+        if output.hush:
+            self.mixer.hush(at)
+        for speech in output.speech:
+            self.mixer.post(speech, at)
+        commands = [*output.skill, *([output.chunk] if output.chunk else [])]
+        if output.act is not Act.KEEP:
+            commands.insert(0, output.act)
+        for command in commands:
+            self.world.post(command, at)
+        if output.heard:
+            self._publish(Event(kind=Kind.HEARD, t=at, source="agent", text=output.heard))
+        for event in output.events:
+            self._publish(event)
+
+    def _publish(self, event: Event) -> None:
+        self.trace.events.append(event)
+        for observer in self.observers:
+            observer.see(event)
+
+    def _end(self) -> Trace:
+        trace = self.trace
+        trace.events.sort(key=lambda event: event.t)
+        trace.microphone = Sound(samples=np.concatenate(self._mic), rate=HEARING_RATE)
+        trace.voice = Sound(samples=np.concatenate(self._voice), rate=self.mixer.config.rate)
+        return trace

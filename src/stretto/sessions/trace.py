@@ -1,0 +1,61 @@
+"""Everything that happened in a session: all streams and all events, each with its session time."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from stretto.core.protocols import Utterance
+from stretto.core.signals import Event, Image, Kind, Sound
+from stretto.runtime.world import Step
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One tick of the agent: due at `t`, begun at `begun`, its output delivered at `delivered`."""
+
+    t: float
+    begun: float
+    delivered: float
+
+    def late(self, tick_s: float) -> bool:
+        """The output came after the next tick was due."""
+        return self.delivered > self.t + tick_s + 1e-9
+
+
+@dataclass(kw_only=True)
+class Trace:
+    """A recorded session. `microphone` is what the agent heard, `voice` what it said, both from session time 0."""
+
+    task: str
+    seed: int
+    split: str
+    clock: str
+    tick_s: float
+    control_hz: float
+    agent: str
+    privileged: bool
+    steps: list[Step] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    ticks: list[Tick] = field(default_factory=list)
+    utterances: list[Utterance] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+    film: list[Image] = field(default_factory=list)
+    costs: list[tuple[str, float]] = field(default_factory=list)
+    microphone: Sound | None = None
+    voice: Sound | None = None
+    versions: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the session."""
+        return len(self.steps) / self.control_hz
+
+    def of(self, *kinds: Kind, source: str | None = None) -> list[Event]:
+        """The events of some kinds, in order of time."""
+        found = [e for e in self.events if e.kind in kinds and source in (None, e.source)]
+        return sorted(found, key=lambda event: event.t)
+
+    def positions(self) -> np.ndarray:
+        """End-effector position after each control period, (steps, 3), metres."""
+        return np.array([step.proprio[:3] for step in self.steps], dtype=np.float64).reshape(-1, 3)

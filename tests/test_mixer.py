@@ -1,0 +1,56 @@
+import numpy as np
+
+from stretto.core.signals import Kind
+from stretto.runtime.mixer import Mixer
+
+
+def mixer():
+    return Mixer.Config(rate=16_000).build()
+
+
+def test_speech_sounds_from_the_time_it_was_there(tone):
+    mouth = mixer()
+    mouth.post(tone("one two"), at=0.5)
+    sound, events = mouth.advance(2.0)
+    assert not sound[: 16_000 // 2].any()
+    assert sound[16_000 // 2 + 100 : 16_000 // 2 + 200].any()
+    assert [(e.kind, round(e.t, 3)) for e in events] == [(Kind.SPEECH_STARTED, 0.5), (Kind.SPEECH_STOPPED, 1.3)]
+
+
+def test_sound_is_the_same_however_it_is_cut_into_ticks(tone):
+    one, many = mixer(), mixer()
+    for mouth in (one, many):
+        mouth.post(tone("one two three"), at=0.33)
+        mouth.hush(at=1.01)
+    whole = one.advance(2.0)[0]
+    pieces = np.concatenate([many.advance(t)[0] for t in np.arange(0.08, 2.01, 0.08)])
+    assert len(whole) == len(pieces) == 32_000
+    assert np.array_equal(whole, pieces)
+
+
+def test_what_was_heard_is_what_had_been_played_when_it_was_cut(tone):
+    mouth = mixer()
+    mouth.post(tone("one two three"), at=0.0)
+    mouth.post(tone("never said"), at=0.1)
+    mouth.hush(at=0.75)
+    _, events = mouth.advance(3.0)
+    assert [(e.kind, e.text) for e in events][-1] == (Kind.SPEECH_CUT, "one two")
+    assert mouth.playback.heard == "one two"
+    assert not mouth.playback.speaking
+    assert mouth.queued_s == 0
+
+
+def test_playback_counts_the_words_of_the_running_sentence(tone):
+    mouth = mixer()
+    mouth.post(tone("one two three"), at=0.0)
+    mouth.advance(0.45)
+    assert mouth.playback.heard == "one"
+    assert mouth.playback.speaking
+
+
+def test_a_flood_of_speech_is_dropped_with_a_fault(tone):
+    mouth = Mixer.Config(rate=16_000, queue_s=3.0).build()
+    for _ in range(10):
+        mouth.post(tone("one two three"), at=0.0)
+    _, events = mouth.advance(0.1)
+    assert sum(e.kind is Kind.FAULT for e in events) == 8
