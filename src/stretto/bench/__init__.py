@@ -1,0 +1,1 @@
+"""Benchmarks: one file each, the trials they run, and the cards that say what came out."""
