@@ -18,7 +18,7 @@ TABLE: dict[str, dict[str, str]] = {
         "libero": "stretto.envs.libero:Libero",
     },
     "expert": {
-        "dummy": "stretto.envs.dummy:DummyExpert",
+        "dummy": "stretto.envs.experts.dummy:DummyExpert",
         "libero_goal": "stretto.envs.experts.libero_goal:LiberoGoalExpert",
     },
     "agent": {

@@ -1,7 +1,6 @@
 """A world with every signal and no physics: a point that moves by its commands, two cameras, a secret.
 
-For tests only, and named so. The task is to reach one of three marked places; the expert walks there. `Scene.secret` is
-a marker that tests look for in everything an agent can reach.
+For tests only, and named so. The task is to reach one of three marked places. `DummyScene.secret` is a marker that tests look for in everything an agent can reach.
 """
 
 from dataclasses import dataclass, field
@@ -108,33 +107,3 @@ class Dummy(Configurable):
 
     def close(self) -> None:
         """Nothing to close."""
-
-
-class DummyExpert(Configurable):
-    """Walks to the goal's place."""
-
-    @dataclass(frozen=True, kw_only=True)
-    class Config(Config):
-        """Nothing to set."""
-
-    goals = (*PLACES, "put it down")
-
-    def __init__(self, config: Config | None = None) -> None:
-        del config
-
-    def act(self, scene: DummyScene, goal: str) -> np.ndarray:
-        """Towards the place, at most full speed."""
-        if goal not in self.goals:
-            raise unknown("goal", goal, self.goals)
-        action = np.zeros(7)
-        if goal in scene.places:
-            action[:3] = np.clip((scene.places[goal] - scene.position) / STEP, -1, 1)
-        return action
-
-    def done(self, scene: DummyScene, goal: str) -> bool:
-        """Arrived."""
-        return goal not in scene.places or bool(np.linalg.norm(scene.places[goal] - scene.position) < 0.02)
-
-    def answer(self, scene: DummyScene, topic: str) -> str:
-        """Where the point is."""
-        return f"I am at {scene.position[0]:.2f}."

@@ -1,0 +1,181 @@
+"""A session as a film: both cameras side by side, captions of what is said, both voices in the sound track.
+
+H.264 and AAC are written by PyAV's own libraries. Frames come from `Trace.film`; the sound is the microphone and the
+agent's voice mixed. What the person says is captioned while it is said, and so is the agent.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
+
+from stretto.core.errors import StrettoError
+from stretto.core.signals import Event, Kind
+from stretto.core.sound import resample
+from stretto.sessions.trace import Trace
+
+PANEL = 132
+"""Height of the caption panel in pixels."""
+RATE = 44_100
+INK, PAPER, YOU, ROBOT, STOP = "#e8e6e3", "#16181d", "#7ec8ff", "#ffcf70", "#ff6b6b"
+
+
+@dataclass(frozen=True)
+class Caption:
+    """One line of text and the time in which it stands."""
+
+    start: float
+    end: float
+    who: str
+    text: str
+
+
+def captions(trace: Trace, linger_s: float = 0.8) -> list[Caption]:
+    """What was said (or typed), by whom and when."""
+    lines = []
+    for said in trace.utterances:
+        text = said.speech.text if said.speech else f"[types] {said.typed}"
+        end = said.t + (said.speech.sound.seconds if said.speech else 2.5)
+        lines.append(Caption(said.t, end + linger_s, "you", text))
+    started: Event | None = None
+    for event in trace.of(Kind.SPEECH_STARTED, Kind.SPEECH_STOPPED, Kind.SPEECH_CUT):
+        if event.kind is Kind.SPEECH_STARTED:
+            started = event
+        elif started is not None:
+            cut = event.kind is Kind.SPEECH_CUT
+            text = f"{event.text} —" if cut else started.text
+            lines.append(Caption(started.t, event.t + linger_s, "robot", text))
+            started = None
+    if started is not None:
+        lines.append(Caption(started.t, trace.seconds, "robot", started.text))
+    return sorted(lines, key=lambda line: line.start)
+
+
+def arm_states(trace: Trace) -> list[tuple[float, str]]:
+    """What the arm is about, from each time on."""
+    states, goal = [(0.0, "waiting")], ""
+    for event in trace.of(
+        Kind.ACTION_STARTED,
+        Kind.ACTION_SWITCHED,
+        Kind.ACTION_HALTED,
+        Kind.ACTION_RESUMED,
+        Kind.ACTION_COMPLETED,
+        source="world",
+    ):
+        if event.kind in (Kind.ACTION_STARTED, Kind.ACTION_SWITCHED):
+            goal = event.text
+        if event.kind is Kind.ACTION_COMPLETED:
+            goal = ""
+        halted = event.kind is Kind.ACTION_HALTED
+        states.append((event.t, "halted" if halted else goal or "waiting"))
+    return states
+
+
+def mixed_sound(trace: Trace, rate: int = RATE) -> np.ndarray:
+    """Microphone and voice in one track, float32 at `rate`."""
+    tracks = [resample(s.samples, s.rate, rate) for s in (trace.microphone, trace.voice) if s is not None]
+    out = np.zeros(max(len(track) for track in tracks), np.float32)
+    for track in tracks:
+        out[: len(track)] += track
+    return np.clip(out, -1, 1)
+
+
+def write_film(trace: Trace, path: Path, fps: int) -> Path:
+    """Write the film to `path` (.mp4). Raises StrettoError when the session was not filmed or the disk refuses."""
+    frames = _pairs(trace)
+    if not frames:
+        raise StrettoError("This session was not filmed: run it with a world whose film_hz is above 0.")
+    part = path.with_name(f".{path.stem}.part.mp4")
+    try:
+        with av.open(str(part), "w", format="mp4") as out:
+            _write_streams(out, trace, frames, fps)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise StrettoError(f"The film could not be written to {path}: {error}. Is the disk full or read-only?") from error
+    return path
+
+
+def _write_streams(out: av.container.OutputContainer, trace: Trace, frames: list, fps: int) -> None:
+    painter = _Painter(trace, frames[0][1])
+    video = out.add_stream("libx264", rate=fps, options={"crf": "23", "preset": "veryfast"})
+    video.width, video.height, video.pix_fmt = painter.width, painter.height, "yuv420p"
+    audio = out.add_stream("aac", rate=RATE, layout="mono")
+    for t, cameras in frames:
+        frame = av.VideoFrame.from_ndarray(painter.paint(t, cameras), format="rgb24")
+        out.mux(video.encode(frame))
+    out.mux(video.encode(None))
+    sound, block = mixed_sound(trace), 1024
+    for start in range(0, len(sound), block):
+        piece = np.zeros(block, np.float32)
+        piece[: len(sound[start : start + block])] = sound[start : start + block]
+        frame = av.AudioFrame.from_ndarray(piece[None], format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = RATE, start
+        out.mux(audio.encode(frame))
+    out.mux(audio.encode(None))
+
+
+def _pairs(trace: Trace) -> list[tuple[float, list[np.ndarray]]]:
+    """Film frames grouped by time: (t, [one picture per camera])."""
+    groups: dict[float, list[np.ndarray]] = {}
+    for image in trace.film:
+        groups.setdefault(round(image.t, 3), []).append(image.pixels)
+    return sorted(groups.items())
+
+
+class _Painter:
+    """Pictures above, captions below."""
+
+    def __init__(self, trace: Trace, cameras: list[np.ndarray]) -> None:
+        self.lines, self.states = captions(trace), arm_states(trace)
+        self.width = sum(picture.shape[1] for picture in cameras) // 2 * 2
+        self.height = (cameras[0].shape[0] + PANEL) // 2 * 2
+        self.font, self.small = _font(17), _font(14)
+
+    def paint(self, t: float, cameras: list[np.ndarray]) -> np.ndarray:
+        canvas = Picture.new("RGB", (self.width, self.height), PAPER)
+        canvas.paste(Picture.fromarray(np.concatenate(cameras, axis=1)), (0, 0))
+        draw, top = ImageDraw.Draw(canvas), cameras[0].shape[0]
+        state = next(text for start, text in reversed(self.states) if start <= t)
+        colour = STOP if state == "halted" else INK
+        draw.text((10, top + 8), f"{t:5.1f} s   arm: {state}", font=self.small, fill=colour)
+        y = top + 32
+        for line in [line for line in self.lines if line.start <= t < line.end][-2:]:
+            colour = YOU if line.who == "you" else ROBOT
+            for row in _wrap(f"{line.who}: {line.text}", self.font, self.width - 20)[:2]:
+                draw.text((10, y), row, font=self.font, fill=colour)
+                y += 23
+        return np.asarray(canvas)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    from matplotlib import font_manager
+
+    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
+
+
+def _wrap(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    rows: list[str] = []
+    for word in text.split():
+        if rows and font.getlength(f"{rows[-1]} {word}") <= width:
+            rows[-1] = f"{rows[-1]} {word}"
+        else:
+            rows.append(word)
+    return rows
+
+
+def film_seconds(path: Path) -> tuple[float, float, int]:
+    """(seconds of picture, seconds of sound, frames) of a film; 0 where a stream is missing."""
+    with av.open(str(path)) as film:
+        picture = [frame.time for frame in film.decode(video=0)] if film.streams.video else []
+    with av.open(str(path)) as film:
+        sound = _decoded(film.decode(audio=0)) if film.streams.audio else 0.0
+    return (picture[-1] if picture else 0.0), sound, len(picture)
+
+
+def _decoded(frames: Iterable[av.AudioFrame]) -> float:
+    return sum(frame.samples / frame.sample_rate for frame in frames)
