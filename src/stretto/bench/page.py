@@ -32,7 +32,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.1rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .7rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-th { color: var(--dim); font-weight: 500; } td.n { text-align: right; }
+th { color: var(--dim); font-weight: 500; } td.n, th.n { text-align: right; }
 code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere; } .bad { color: var(--bad); }
 .dim { color: var(--dim); } .wide { overflow-x: auto; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(27rem, 1fr)); gap: 1.2rem 2rem; }
@@ -110,7 +110,8 @@ def _facts(card: Mapping[str, Any]) -> str:
 
 def _table(entries: Sequence[Mapping[str, Any]]) -> str:
     lines = []
-    for entry in entries:
+    names = [entry["row"] for entry in entries]
+    for entry in sorted(entries, key=lambda entry: (names.index(entry["row"]), str(entry.get("arm", "")))):
         yes = entry["kind"] == "yes/no"
         scale = 100 if yes else 1
         cells = [f"{scale * entry[key]:.1f}" if yes else number(entry[key]) for key in ("mean", "low", "high")]
@@ -125,7 +126,8 @@ def _table(entries: Sequence[Mapping[str, Any]]) -> str:
             + "</tr>"
         )
     heads = ("row", "arm", "delays", "n", "mean", "95 % interval", "p50", "p95", "max", "unit")
-    head = "".join(f"<th>{head}</th>" for head in heads)
+    right = ' class="n"'
+    head = "".join(f"<th{right if k > 2 else ''}>{head}</th>" for k, head in enumerate(heads))
     return (
         f'<div class="wide"><table><tr>{head}</tr>{"".join(lines)}</table></div><p class="dim">Intervals: Wilson for '
         "yes/no rows, bootstrap over units for means of numbers. delays: factor on the delays of the latency card.</p>"
@@ -165,10 +167,10 @@ def _histogram(name: str, rows: Rows) -> str:
 def _bar_figures(name: str, rows: Rows) -> list[tuple[str, str]]:
     split = next((field for field in SPLIT_BY if any(row.get(field) is not None for row in rows)), None)
     figures = [(f"{name} by arm", _bars(rows, "arm", "delays"))]
+    measured = [row for row in rows if row.get("delays", 1.0) == 1.0]
     if split:
-        figures += [
-            (f"{name} by {split} · {arm or 'all'}", _bars(some, split)) for (arm,), some in _groups(rows, "arm").items()
-        ]
+        groups = _groups(measured, "arm").items()
+        figures += [(f"{name} by {split} · {arm or 'all'}", _bars(some, split)) for (arm,), some in groups]
     return figures
 
 
