@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stretto.core.config import Config, Configurable
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
 from stretto.core.protocols import Context
 from stretto.core.rng import generator
 from stretto.core.signals import ActionChunk, Observation, Output
@@ -21,7 +22,7 @@ class Random(Configurable):
     """Random chunks, drawn from the session's seed and the tick's number: a replay draws the same."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """`scale`: standard deviation of each pose delta. `chunk_s`: length of a chunk."""
 
         scale: float = 0.3

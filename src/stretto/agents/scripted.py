@@ -6,7 +6,8 @@ The oracle of the stop cards (halt at the word's end) and the recorder of demons
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stretto.core.config import Config, Configurable
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
 from stretto.core.protocols import Context
 from stretto.core.signals import Act, Observation, Output, SkillRequest, Speech
 
@@ -25,7 +26,7 @@ class Scripted(Configurable):
     """Follows its plan; each entry takes effect in the first tick at or after its time."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """Nothing to set."""
 
     privileged = True

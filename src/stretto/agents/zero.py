@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from stretto.core.config import Config, Configurable
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
 from stretto.core.protocols import Context
 from stretto.core.signals import Observation, Output
 
@@ -11,7 +12,7 @@ class Zero(Configurable):
     """Hears, sees, and neither speaks nor moves."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """Nothing to set."""
 
     privileged = False

@@ -30,10 +30,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Make the benchmark and hand it to the runner."""
     benchmark = registry.load("benchmark", options.name)()
-    from stretto.bench.card import run_card, run_trial
+    from stretto.bench.card import run_card, run_one
 
     if options.only:
-        for row in run_trial(benchmark, options.only):
+        for row in run_one(benchmark, options.only, options.n):
             print(json.dumps(row))
         return 0
     run_card(

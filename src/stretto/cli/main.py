@@ -1,4 +1,4 @@
-"""`stretto VERB`: nine verbs, one file each. Only the chosen verb's file is imported, and what it needs only when it runs."""
+"""`stretto VERB`: nine verbs, one file each. Only the chosen verb's file is imported, its needs only when it runs."""
 
 import argparse
 import importlib

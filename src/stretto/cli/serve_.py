@@ -12,4 +12,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Say that there is no page yet."""
-    raise StrettoError("there is no page yet: it comes with the talk milestone. `stretto demo` makes a video meanwhile.")
+    raise StrettoError(
+        "there is no page yet: it comes with the talk milestone. `stretto demo` makes a video meanwhile."
+    )

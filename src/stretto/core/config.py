@@ -5,7 +5,7 @@ class that nests its own keyword-only configuration is torchtitan's.
 
     class Mixer(Configurable):
         @dataclass(frozen=True, kw_only=True)
-        class Config(Config):
+        class Config(BaseConfig):
             rate: int = 22_050
 
         def __init__(self, config: Config): ...

@@ -131,7 +131,7 @@ class Act(enum.StrEnum):
 class SkillRequest:
     """A request of a privileged agent to the skill inside the world process.
 
-    `verb`: `start` (goal), `stop`, `ask` (goal holds the question's topic; the answer comes back as a SCENE_ANSWER event).
+    `verb`: `start` (goal), `stop`, `ask` (goal holds the topic; the answer comes back as a SCENE_ANSWER event).
     """
 
     verb: str
@@ -140,7 +140,7 @@ class SkillRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What reached the agent in one tick. An environment fills `t`, `proprio`, `action`, `images`; the session the rest."""
+    """What reached the agent in one tick. A world fills `t`, `proprio`, `action`, `images`; the session the rest."""
 
     t: float
     proprio: Float32[np.ndarray, " proprio"]
@@ -155,7 +155,7 @@ class Observation:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """What the agent emitted in one tick. `say` and `heard` are text of the streams; `speech` is sound for the mixer."""
+    """What the agent emitted in one tick. `say`, `heard`: text of the streams; `speech`: sound for the mixer."""
 
     heard: str = ""
     say: str = ""

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from stretto.core.config import Config, Configurable
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError, unknown
 from stretto.core.rng import generator
 from stretto.core.signals import Image, Observation
@@ -33,7 +34,7 @@ class Dummy(Configurable):
     """The dummy world. `log`, if set, gets every applied action as a line of text (used to test dying sessions)."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """`suite` stands for symmetry with real worlds; there is one."""
 
         suite: str = "dummy"

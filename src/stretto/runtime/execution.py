@@ -1,7 +1,7 @@
 """How time-stamped action chunks become one action a control period.
 
-`Latest` plays the newest chunk that covers the moment. Where a new chunk takes over from one that still had actions, the
-two are cross-faded for `blend_s`, so the command does not jump at the seam. What is past is never played late. When
+`Latest` plays the newest chunk that covers the moment. Where a new chunk takes over from one that still had actions,
+the two are cross-faded for `blend_s`, so the command does not jump at the seam. What is past is never played late. When
 nothing covers the moment the arm stands still: the zero command (six deltas zero, the gripper as last commanded).
 """
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from stretto.core.config import Config, Configurable
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
 from stretto.core.signals import ActionChunk
 
@@ -29,7 +30,7 @@ class Latest(Configurable):
     """The newest chunk wins; seams are blended; a chunk that has run out halts the arm."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """`blend_s`: length of the cross-fade where a chunk replaces one that still had actions."""
 
         actions: int = 7

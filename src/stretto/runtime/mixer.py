@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from stretto.core.config import Config, Configurable
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
 from stretto.core.signals import Event, Kind, Playback, Sound, Speech
 from stretto.core.sound import resample
 
@@ -21,7 +22,7 @@ class Mixer(Configurable):
     """Plays one sentence after another, can be hushed, and keeps account of what was heard."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """`rate`: samples per second of the output. `queue_s`: speech queued beyond this is refused with a fault."""
 
         rate: int = 22_050

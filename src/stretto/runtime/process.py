@@ -29,9 +29,10 @@ class WorldProcess:
         child.close()
         self._wall = False
         self._reported = Report()
-        self._answer: Any = None
+        self._answer: Any
         self._take_one()
-        self.dt, self.tasks, self.actions, self.cameras = self._answer
+        facts: tuple[float, tuple[str, ...], int, tuple[str, ...]] = self._answer
+        self.dt, self.tasks, self.actions, self.cameras = facts
 
     def reset(self, task: str, seed: int, split: str = "train") -> Report:
         """Begin an episode; the world stands until `go` or `advance`."""

@@ -1,9 +1,9 @@
 """The world and its executor: one control period at a time, commands in the order of their session times.
 
-A command carries the time from which it holds. Before each `apply` the executor takes the commands that are due, looks
-at the halt flag (shared memory; the reflex writes it), and asks the skill, if there is one, for its next step. So a late
-answer is used from the moment it arrives, and a halt within one control period. Pictures are rendered on demand, at most
-one camera a period; film frames are for the spectator and cost no session time.
+A command carries the time from which it holds. Before each `apply` the executor takes the commands that are due,
+looks at the halt flag (shared memory; the reflex writes it), and asks the skill, if there is one, for its next step. So
+a late answer is used from the moment it arrives, and a halt within one control period. Pictures are rendered on demand,
+at most one camera a period; film frames are for the spectator and cost no session time.
 """
 
 import heapq
@@ -15,7 +15,8 @@ from jaxtyping import Float32, Float64
 
 from stretto.core import registry
 from stretto.core.clock import Stopwatch
-from stretto.core.config import Config, Configurable
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
 from stretto.core.protocols import Env, Execution
 from stretto.core.signals import Act, ActionChunk, Event, Image, Kind, Observation, SkillRequest
@@ -57,7 +58,7 @@ class World(Configurable):
     """An environment, its executor and, for privileged agents, a skill."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """`cameras_hz`: pictures a second per camera for the agent; `film_hz`: for the spectator; 0 is none.
 
         `expert`: name of the expert behind the skill; empty is none. `env_log` is handed to the dummy world.

@@ -86,7 +86,7 @@ def mixed_sound(trace: Trace, rate: int = RATE) -> np.ndarray:
 
 def write_film(trace: Trace, path: Path, fps: int) -> Path:
     """Write the film to `path` (.mp4). Raises StrettoError when the session was not filmed or the disk refuses."""
-    frames = _pairs(trace)
+    frames = _timeline(trace, fps)
     if not frames:
         raise StrettoError("This session was not filmed: run it with a world whose film_hz is above 0.")
     part = path.with_name(f".{path.stem}.part.mp4")
@@ -96,7 +96,7 @@ def write_film(trace: Trace, path: Path, fps: int) -> Path:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise StrettoError(f"The film could not be written to {path}: {error}. Is the disk full or read-only?") from error
+        raise StrettoError(f"The film could not be written to {path}: {error}. Is the disk full?") from error
     return path
 
 
@@ -113,18 +113,25 @@ def _write_streams(out: av.container.OutputContainer, trace: Trace, frames: list
     for start in range(0, len(sound), block):
         piece = np.zeros(block, np.float32)
         piece[: len(sound[start : start + block])] = sound[start : start + block]
-        frame = av.AudioFrame.from_ndarray(piece[None], format="fltp", layout="mono")
-        frame.sample_rate, frame.pts = RATE, start
-        out.mux(audio.encode(frame))
+        heard = av.AudioFrame.from_ndarray(piece[None], format="fltp", layout="mono")
+        heard.sample_rate, heard.pts = RATE, start
+        out.mux(audio.encode(heard))
     out.mux(audio.encode(None))
 
 
-def _pairs(trace: Trace) -> list[tuple[float, list[np.ndarray]]]:
-    """Film frames grouped by time: (t, [one picture per camera])."""
-    groups: dict[float, list[np.ndarray]] = {}
-    for image in trace.film:
-        groups.setdefault(round(image.t, 3), []).append(image.pixels)
-    return sorted(groups.items())
+def _timeline(trace: Trace, fps: int) -> list[tuple[float, list[np.ndarray]]]:
+    """(t, the newest picture of each camera) at an even rate; cameras may have been rendered by turns."""
+    images = sorted(trace.film, key=lambda image: image.t)
+    cameras = list(dict.fromkeys(image.camera for image in images))
+    newest = {camera: next(image for image in images if image.camera == camera) for camera in cameras}
+    frames, seen = [], 0
+    for number in range(round(trace.seconds * fps) if images else 0):
+        t = number / fps
+        while seen < len(images) and images[seen].t <= t + 1e-6:
+            newest[images[seen].camera] = images[seen]
+            seen += 1
+        frames.append((t, [newest[camera].pixels for camera in cameras]))
+    return frames
 
 
 class _Painter:

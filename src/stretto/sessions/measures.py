@@ -1,7 +1,7 @@
 """What physics and sound say about a session: pure functions of a trace's control steps. Seconds, metres, m/s.
 
-Definitions are those of docs/architecture.md: a zero command has six zero pose deltas; stop latency runs from the end of
-the stop word's last phoneme to the first of at least 20 consecutive zero commands; settling from there until the
+Definitions are those of docs/architecture.md: a zero command has six zero pose deltas; stop latency runs from the end
+of the stop word's last phoneme to the first of at least 20 consecutive zero commands; settling from there until the
 end-effector moves slower than 5 cm/s.
 """
 

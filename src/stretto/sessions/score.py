@@ -16,8 +16,8 @@ from stretto.sessions.film import arm_states
 from stretto.sessions.trace import Trace
 
 matplotlib.use("agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 YOU, ROBOT, ARM, STOP, GREY = "#1f77b4", "#d98c00", "#2a7f3f", "#c62828", "#8a8a8a"
 GOALS = ("#d7ecd9", "#dce6f5", "#f3e6d0", "#eadcf0")

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from stretto.core.clock import Clock, WallClock
-from stretto.core.config import Config, Configurable
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
 from stretto.core.protocols import Agent, Context, Observer, User, Utterance
 from stretto.core.signals import (
@@ -30,7 +31,7 @@ from stretto.runtime.delays import Delays
 from stretto.runtime.jobs import DrawnJobs, ThreadJobs
 from stretto.runtime.mixer import Mixer
 from stretto.runtime.process import WorldProcess
-from stretto.runtime.world import Report, World
+from stretto.runtime.world import Command, Report, World
 from stretto.sessions.trace import Tick, Trace
 
 
@@ -60,8 +61,8 @@ class Session(Configurable):
     """Runs an agent in a world with a person. `world` may be in this process or one of its own."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Config):
-        """`tick_s`: the session clock's unit. `noise_dbfs`: a quiet floor in the microphone, so that it is never dead."""
+    class Config(BaseConfig):
+        """`tick_s`: the session clock's unit. `noise_dbfs`: a quiet floor in the microphone, never quite dead."""
 
         tick_s: float = 0.2
         noise_dbfs: float = -65.0
@@ -89,10 +90,10 @@ class Session(Configurable):
     ) -> Trace:
         """One episode of at most `seconds`, ended early when `until` says so. Returns its trace."""
         report = self.world.reset(task, seed, split)
-        self._begin(task, seed, split, user)
+        tasks, actions = self._world_facts()
+        self._begin(tasks[int(task)] if task.isdigit() else task, seed, split, user)
         self._absorb(report, [])
         jobs = ThreadJobs() if self.clock.name == "wall" else DrawnJobs(self.clock, self.delays)
-        tasks, actions = self._world_facts()
         context = Context(
             tasks=tasks,
             tick_s=self.config.tick_s,
@@ -122,6 +123,8 @@ class Session(Configurable):
     def _world_facts(self) -> tuple[tuple[str, ...], int]:
         env = self.world.env if isinstance(self.world, World) else self.world
         return tuple(env.tasks), env.actions
+
+    trace: Trace
 
     def _begin(self, task: str, seed: int, split: str, user: User) -> None:
         self.user, self.mixer, self.ear = user, Mixer.Config().build(), _Ear()
@@ -225,13 +228,13 @@ class Session(Configurable):
         """Hand the parts of an output on, each from the time it was there."""
         if output.skill and not self.agent.privileged:
             raise StrettoError(
-                f"Agent '{self.trace.agent}' used a skill but does not declare `privileged`: simulator state is closed to it."
+                f"Agent '{self.trace.agent}' used a skill but does not declare `privileged`: it may not."
             )
         if output.hush:
             self.mixer.hush(at)
         for speech in output.speech:
             self.mixer.post(speech, at)
-        commands = [*output.skill, *([output.chunk] if output.chunk else [])]
+        commands: list[Command] = [*output.skill, *([output.chunk] if output.chunk else [])]
         if output.act is not Act.KEEP:
             commands.insert(0, output.act)
         for command in commands:

@@ -25,7 +25,11 @@ class Tick:
 
 @dataclass(kw_only=True)
 class Trace:
-    """A recorded session. `microphone` is what the agent heard, `voice` what it said, both from session time 0."""
+    """A recorded session.
+
+    `task` is the sentence of the episode's task; `microphone` what the agent heard, `voice` what it said, both from
+    session time 0.
+    """
 
     task: str
     seed: int

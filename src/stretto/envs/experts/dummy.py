@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stretto.core.config import Config, Configurable
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
 from stretto.core.errors import unknown
 from stretto.envs.dummy import PLACES, STEP, DummyScene
 
@@ -13,7 +14,7 @@ class DummyExpert(Configurable):
     """Walks to the goal's place."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """Nothing to set."""
 
     goals = (*PLACES, "put it down")

@@ -7,7 +7,8 @@ Script.Config().build([Cue(intent="instruct", speech=speech, after=None, wait_s=
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stretto.core.config import Config, Configurable
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
 from stretto.core.protocols import Utterance
 from stretto.core.signals import Event, Kind, Speech
 
@@ -30,7 +31,7 @@ class Script(Configurable):
     """Says its cues in order, one at a time."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config(Config):
+    class Config(BaseConfig):
         """Nothing to set."""
 
     def __init__(self, config: Config, cues: Sequence[Cue] = ()) -> None:

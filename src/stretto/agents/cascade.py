@@ -1,0 +1,193 @@
+"""The cascade: voice activity → end of turn → Whisper-tiny → rules → a privileged skill → Piper.
+
+What people glue together today, kept as a baseline: every box is a product of its own and rules decide. The skill wraps
+an expert that knows simulator state, so this agent is privileged and its card rows say so. It answers while the arm
+moves, because skill and voice run beside each other; a stop halts the arm as soon as it is understood, and what it was
+doing is kept for "go on".
+
+Needs: listen/vad.py, listen/turns, listen/whisper.py, think/intent.py, a voice. Does not see pictures.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.core.protocols import Context, Job
+from stretto.core.signals import Act, Event, Kind, Observation, Output, SkillRequest, Sound, Speech
+from stretto.data.voices import speaker
+from stretto.listen.turns.cues import Cues, Heard
+from stretto.listen.turns.fixed_silence import FixedSilence, SilenceState
+from stretto.listen.vad import Silero, VadState
+from stretto.listen.whisper import Whisper
+from stretto.think.intent import Intent, Rules
+
+UNDERSTANDING = ("recognise", "intent")
+"""Parts of the job from the end of a turn to an intent, as named on the latency card."""
+
+SMALL_TALK = {
+    "name": "I am Stretto, a robot arm with a voice.",
+    "able": "I can move the bowl, the plate, the cheese and the bottle, open a drawer, and turn on the stove.",
+    "well": "I am fine, thank you.",
+    "thanks": "You are welcome.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What the cascade carries: ears, running jobs, and what the arm is about. `goal` is kept through a halt."""
+
+    context: Context
+    rules: Rules
+    vad: VadState
+    turn: SilenceState
+    understanding: tuple[Job, ...] = ()
+    speaking: tuple[Job, ...] = ()
+    goal: str = ""
+    halted: bool = False
+
+
+@dataclass(kw_only=True)
+class Draft:
+    """An output in the making."""
+
+    heard: list[str] = field(default_factory=list)
+    say: list[str] = field(default_factory=list)
+    hush: bool = False
+    act: Act = Act.KEEP
+    skill: list[SkillRequest] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+class Cascade(Configurable):
+    """Listens, understands by rules, acts by a privileged skill, answers aloud."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`voice`: a speaker of data/voices.py. `turns`: when a turn is over. Noise of the voice is 0: it repeats."""
+
+        voice: str = "piper-joe"
+        turns: FixedSilence.Config = field(default_factory=FixedSilence.Config)
+        whisper: Whisper.Config = field(default_factory=Whisper.Config)
+
+    privileged = True
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.vad = Silero.Config().build()
+        self.turns = config.turns.build()
+        self.whisper = config.whisper.build()
+        self.voice = speaker(config.voice, **({"noise": 0.0, "noise_width": 0.0} if "piper" in config.voice else {}))
+
+    def start(self, context: Context) -> State:
+        """Ears open, nothing to do."""
+        return State(
+            context=context, rules=Rules.Config().build(context.tasks), vad=self.vad.start(), turn=self.turns.start()
+        )
+
+    def step(self, obs: Observation, state: State) -> tuple[Output, State]:
+        """One tick: listen, finish jobs, react to what was understood and to what the arm did, speak."""
+        draft = Draft()
+        state = self._listen(obs, state, draft)
+        for text, intent in self._understood(obs, state):
+            draft.heard.append(text)
+            state = self._react(intent, obs, state, draft)
+        state = replace(state, understanding=tuple(job for job in state.understanding if job.result() is None))
+        state = self._notice(obs, state, draft)
+        speech = tuple(job.result() for job in state.speaking if job.result() is not None and not draft.hush)
+        waiting = () if draft.hush else tuple(job for job in state.speaking if job.result() is None)
+        jobs = tuple(state.context.jobs.submit("first_audio", self._speak, text) for text in draft.say)
+        output = Output(
+            heard=" ".join(draft.heard),
+            say=" ".join(draft.say),
+            speech=speech,
+            hush=draft.hush,
+            act=draft.act,
+            skill=tuple(draft.skill),
+            events=tuple(draft.events),
+        )
+        return output, replace(state, speaking=waiting + jobs)
+
+    def _listen(self, obs: Observation, state: State, draft: Draft) -> State:
+        """Voice activity and turn-taking; a finished turn becomes a job; whoever talks over us hushes us."""
+        if obs.sound is None:
+            return state
+        probabilities, vad = self.vad.step(obs.sound.samples, state.vad)
+        cues = Cues(t=obs.t, samples=obs.sound.samples, probabilities=probabilities)
+        turn, silence = self.turns.decide(cues, state.turn)
+        draft.hush = bool(turn.started) and (obs.playback.speaking or bool(state.speaking))
+        jobs = tuple(state.context.jobs.submit(UNDERSTANDING, self._understand, state.rules, h) for h in turn.ended)
+        return replace(state, vad=vad, turn=silence, understanding=state.understanding + jobs)
+
+    def _understand(self, rules: Rules, heard: Heard) -> tuple[str, Intent]:
+        text = self.whisper.recognise(heard.sound)
+        return text, rules.parse(text)
+
+    def _understood(self, obs: Observation, state: State) -> list[tuple[str, Intent]]:
+        done = [job.result() for job in state.understanding if job.result() is not None]
+        if obs.text:
+            done.append((obs.text, state.rules.parse(obs.text)))
+        return done
+
+    def _react(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
+        """What to do and say about one thing that was understood."""
+        reaction = getattr(self, f"_on_{intent.kind}")
+        return reaction(intent, obs, state, draft)
+
+    def _on_instruct(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
+        draft.act = Act.MOVE
+        draft.skill.append(SkillRequest(verb="start", goal=intent.goal))
+        draft.say.append(f"Okay, I will {intent.goal}.")
+        return replace(state, goal=intent.goal, halted=False)
+
+    def _on_stop(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
+        draft.act = Act.HALT
+        draft.say.append("I have stopped." if state.goal and not state.halted else "I am standing still.")
+        return replace(state, halted=True)
+
+    def _on_pause(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
+        draft.act = Act.HALT
+        draft.say.append("I am waiting.")
+        return replace(state, halted=True)
+
+    def _on_go_on(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
+        if not state.goal:
+            draft.say.append("There is nothing to go on with.")
+            return state
+        draft.act = Act.MOVE
+        draft.say.append("I am going on.")
+        return replace(state, halted=False)
+
+    def _on_ask_scene(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
+        draft.skill.append(SkillRequest(verb="ask", goal=intent.topic))
+        return state
+
+    def _on_ask_general(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
+        draft.say.append(SMALL_TALK.get(intent.topic, "I do not know that, I am a small robot."))
+        return state
+
+    def _on_defective(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
+        draft.say.append(f"I cannot do that: {intent.topic}.")
+        draft.events.append(Event(kind=Kind.ACTION_REJECTED, t=obs.t, source="agent", text=intent.topic))
+        return state
+
+    def _on_none(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
+        return state
+
+    def _notice(self, obs: Observation, state: State, draft: Draft) -> State:
+        """React to what the arm did and to answers about the scene."""
+        for event in obs.events:
+            if event.kind is Kind.SCENE_ANSWER:
+                draft.say.append(event.text)
+            elif event.kind is Kind.ACTION_COMPLETED and event.text == state.goal:
+                draft.say.append("Done.")
+                state = replace(state, goal="")
+        return state
+
+    def _speak(self, text: str) -> Speech:
+        return self.voice.speak(text)
+
+
+def warm_up(agent: Cascade) -> None:
+    """Run every network once, so that the first turn is not the slow one."""
+    agent.voice.speak("Hello.")
+    agent.whisper.recognise(Sound(samples=agent.voice.speak("Hello.").sound.samples, rate=22_050))

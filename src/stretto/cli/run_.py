@@ -1,0 +1,77 @@
+"""One sentence, one task, one agent: what a WAV or a typed line makes the robot do and say.
+
+Any WAV from 8 to 48 kHz, mono or stereo, 16, 24 or 32 bits or float. Writes session.mp4, score.png and events.jsonl.
+
+examples:
+  stretto run --task libero_goal:8 --say "put the bowl on the plate"
+  stretto run --task libero_goal:7 --audio turn_on.wav --agent cascade --seed 3
+  stretto run --task libero_goal:8 --audio sentence.wav --clock wall        in real time
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("--task", default="libero_goal:8", metavar="SUITE:NUMBER")
+    said = parser.add_mutually_exclusive_group(required=True)
+    said.add_argument("--audio", type=Path, metavar="FILE.wav", help="what the person says")
+    said.add_argument("--say", metavar="TEXT", help="what the person types")
+    parser.add_argument("--agent", default="cascade", help="see `stretto list agent`")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--clock", default="virtual", help="virtual (default), wall or lockstep")
+    parser.add_argument("--delays", type=float, default=1.0, help="factor on the latency card's delays (virtual)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="longest session (default 30)")
+    parser.add_argument("--out", type=Path, default=Path("out/run"))
+    parser.add_argument("--no-film", action="store_true", help="no pictures: faster, works without EGL")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the session, write its files, tell what happened."""
+    from stretto.core import registry
+    from stretto.core.signals import Kind, Speech
+    from stretto.core.sound import read_sound
+    from stretto.sessions.live import Live, run_live, split_task, writable
+    from stretto.sessions.report import tell, write_session
+    from stretto.sessions.users.script import Cue, Script
+
+    split_task(options.task)
+    registry.load("agent", options.agent)
+    folder = writable(options.out)
+    if options.audio:
+        sound = read_sound(options.audio)
+        speech = Speech(text=options.audio.name, sound=sound, words=(), speaker="file")
+        cue = Cue(intent="instruct", speech=speech, wait_s=0.4)
+        length = sound.seconds
+    else:
+        cue, length = Cue(intent="instruct", typed=options.say, wait_s=0.4), 0.0
+    live = Live(
+        task=options.task,
+        agent=options.agent,
+        clock=options.clock,
+        delays=options.delays,
+        seed=options.seed,
+        seconds=options.seconds + length,
+        film_hz=0.0 if options.no_film or options.clock == "wall" else 10.0,
+        cameras_hz=5.0 if options.clock == "wall" and not options.no_film else 0.0,
+    )
+    trace = run_live(live, Script.Config().build([cue]), until=_over(Kind.ACTION_COMPLETED, 2.5))
+    if not trace.film:
+        trace.film = trace.images
+    for path in write_session(trace, folder):
+        print(f"wrote {path}")
+    print(tell(trace))
+    return 0
+
+
+def _over(kind: object, linger_s: float) -> Callable[[Any], bool]:
+    """End a while after the first event of a kind."""
+
+    def until(trace: Any) -> bool:
+        done = [event.t for event in trace.events if event.kind is kind]
+        return bool(done) and trace.seconds > done[0] + linger_s
+
+    return until

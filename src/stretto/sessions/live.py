@@ -1,0 +1,93 @@
+"""One session from names: which world, which agent, which clock. What `stretto run` and `stretto demo` call."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stretto.core import registry
+from stretto.core.clock import make_clock
+from stretto.core.errors import StrettoError, unknown
+from stretto.core.protocols import Observer, User
+from stretto.runtime.delays import NoDelays, from_card
+from stretto.runtime.process import WorldProcess
+from stretto.runtime.world import World
+from stretto.sessions.session import Session
+from stretto.sessions.trace import Trace
+
+ENV_OF_SUITE = {"dummy": "dummy"}
+"""Suites that are not LIBERO's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Live:
+    """What a session is made of. `task` is SUITE:NUMBER; `delays` scales the latency card's draws (virtual clock)."""
+
+    task: str = "libero_goal:8"
+    agent: str = "cascade"
+    clock: str = "virtual"
+    delays: float = 1.0
+    seed: int = 0
+    split: str = "dev"
+    seconds: float = 60.0
+    cameras_hz: float = 0.0
+    film_hz: float = 0.0
+    film_size: int = 320
+
+
+def split_task(task: str) -> tuple[str, str]:
+    """`libero_goal:8` -> ("libero_goal", "8"). Raises StrettoError when it is not of that form."""
+    suite, sign, number = task.partition(":")
+    if not sign or not number.isdigit():
+        raise StrettoError(f"Expected a task as SUITE:NUMBER, such as libero_goal:8, got '{task}'.")
+    return suite, number
+
+
+def world_config(live: Live, privileged: bool) -> World.Config:
+    """The world of a session; it has a skill only for an agent that declares it."""
+    suite, _ = split_task(live.task)
+    env = ENV_OF_SUITE.get(suite, "libero")
+    experts = registry.names("expert")
+    if privileged and suite not in experts:
+        close = unknown("suite with an expert", suite, experts)
+        raise StrettoError(f"Agent '{live.agent}' acts by an expert, and there is none for '{suite}'. {close}")
+    return World.Config(
+        env=env,
+        suite=suite,
+        expert=suite if privileged else "",
+        cameras_hz=live.cameras_hz,
+        film_hz=live.film_hz,
+        film_size=live.film_size,
+    )
+
+
+def run_live(
+    live: Live,
+    user: User,
+    agent: Any = None,
+    observers: Sequence[Observer] = (),
+    until: Callable[[Trace], bool] = lambda trace: False,
+) -> Trace:
+    """Run one session with the world in a process of its own. Whatever ends it, the arm is halted first."""
+    agent = agent or registry.build("agent", live.agent)
+    clock = make_clock(live.clock)
+    delays = from_card(factor=live.delays, seed=live.seed) if live.clock == "virtual" else NoDelays()
+    with WorldProcess(world_config(live, agent.privileged)) as world:
+        session = Session.Config().build(world, agent, clock, delays, observers)
+        _, number = split_task(live.task)
+        return session.run(user, number, live.seed, live.split, live.seconds, until)
+
+
+def writable(folder: Path) -> Path:
+    """The output folder, made if need be. Raises StrettoError before the session when nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"\0" * 65_536)
+        probe.unlink()
+    except OSError as error:
+        raise StrettoError(
+            f"Cannot write to '{folder}': {error.strerror}. Choose another folder with --out."
+        ) from error
+    return folder
