@@ -1,0 +1,1 @@
+"""What is kept: episodes on disk, voices, what people say."""
