@@ -38,7 +38,9 @@ class Latest(Configurable):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.halt()
+        self._old: ActionChunk | None = None
+        self._new: ActionChunk | None = None
+        self._seam = 0.0
         self._gripper = 0.0
 
     def accept(self, chunk: ActionChunk, t: float) -> None:
@@ -78,6 +80,4 @@ class Latest(Configurable):
 
     def halt(self) -> None:
         """Void every action not yet applied."""
-        self._old: ActionChunk | None = None
-        self._new: ActionChunk | None = None
-        self._seam = 0.0
+        self._old = self._new = None

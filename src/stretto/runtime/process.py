@@ -117,8 +117,8 @@ def _serve(config: World.Config, pipe: Connection, flag: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner; its going away halts the arm
     try:
         world = World(config, halt_flag=lambda: bool(flag.value))
-    except StrettoError as error:
-        pipe.send(("answer", error))
+    except Exception as error:  # the edge of the process: whatever it is, the owner must hear of it
+        pipe.send(("answer", _told(error, "the world could not be built")))
         return
     pipe.send(("answer", (world.dt, world.env.tasks, world.env.actions, world.env.cameras)))
     try:
@@ -167,7 +167,12 @@ class _Loop:
     def _answer(self, verb: str, args: tuple[Any, ...]) -> Any:
         try:
             return getattr(self.world, verb)(*args)
-        except StrettoError as error:
-            return error
-        except Exception as error:
-            return StrettoError(f"The world failed in {verb}{args}: {error!r}\n{traceback.format_exc()}")
+        except Exception as error:  # the edge of the process: whatever it is, the owner must hear of it
+            return _told(error, f"the world failed in {verb}{args}")
+
+
+def _told(error: Exception, what: str) -> StrettoError:
+    """The error as one that a user reads; what was not meant for users comes with its traceback."""
+    if isinstance(error, StrettoError):
+        return error
+    return StrettoError(f"{what}: {error!r}\n{''.join(traceback.format_exception(error))}")

@@ -44,6 +44,12 @@ def split_task(task: str) -> tuple[str, str]:
     return suite, number
 
 
+def suite_tasks(task: str) -> tuple[str, ...]:
+    """The sentences of all tasks of a SUITE:NUMBER's suite. Raises StrettoError for an unknown suite."""
+    suite, _ = split_task(task)
+    return tuple(registry.build("env", ENV_OF_SUITE.get(suite, "libero"), suite=suite).tasks)
+
+
 def world_config(live: Live, privileged: bool) -> World.Config:
     """The world of a session; it has a skill only for an agent that declares it."""
     suite, _ = split_task(live.task)

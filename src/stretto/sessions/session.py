@@ -93,6 +93,7 @@ class Session(Configurable):
         tasks, actions = self._world_facts()
         self._begin(tasks[int(task)] if task.isdigit() else task, seed, split, user)
         self._absorb(report, [])
+        self.trace.first = report.view
         jobs = ThreadJobs() if self.clock.name == "wall" else DrawnJobs(self.clock, self.delays)
         context = Context(
             tasks=tasks,

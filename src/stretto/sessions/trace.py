@@ -1,12 +1,11 @@
 """Everything that happened in a session: all streams and all events, each with its session time."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from stretto.core.protocols import Utterance
-from stretto.core.signals import Event, Image, Kind, Sound
+from stretto.core.signals import Event, Image, Kind, Observation, Sound
 from stretto.runtime.world import Step
 
 
@@ -28,7 +27,7 @@ class Trace:
     """A recorded session.
 
     `task` is the sentence of the episode's task; `microphone` what the agent heard, `voice` what it said, both from
-    session time 0.
+    session time 0; `first` the robot's view of itself before the first step.
     """
 
     task: str
@@ -46,9 +45,9 @@ class Trace:
     images: list[Image] = field(default_factory=list)
     film: list[Image] = field(default_factory=list)
     costs: list[tuple[str, float]] = field(default_factory=list)
+    first: Observation | None = None
     microphone: Sound | None = None
     voice: Sound | None = None
-    versions: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
