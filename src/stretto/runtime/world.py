@@ -76,6 +76,7 @@ class World(Configurable):
 
     def __init__(self, config: Config, halt_flag: Callable[[], bool] = lambda: False) -> None:
         self.config, self._halt_flag = config, halt_flag
+        self._warm: set[int] = set()
         extra = {"log": config.env_log} if config.env_log else {}
         self.env: Env = registry.build("env", config.env, suite=config.suite, **extra)
         self.dt = 1.0 / self.env.control_hz
@@ -96,10 +97,18 @@ class World(Configurable):
     def reset(self, task: str, seed: int, split: str = "train") -> Report:
         """Begin an episode at session time 0. A running skill and all commands are forgotten."""
         self.env.reset(task, seed, split)
+        self._warm_up()
         if self.skill is not None:
             self.skill.goal = ""
         self._clear()
         return self.take()
+
+    def _warm_up(self) -> None:
+        """Make the renderers before time begins: the first picture of a size takes seconds."""
+        sizes = {self.config.camera_size: self.config.cameras_hz, self.config.film_size: self.config.film_hz}
+        for size in {size for size, hz in sizes.items() if hz} - self._warm:
+            self.env.render(self.env.cameras[0], size, size)
+            self._warm.add(size)
 
     @property
     def t(self) -> float:
