@@ -40,7 +40,9 @@ class Festival(Configurable):
         if config.voice not in _VOICES:
             raise unknown("voice of festival", config.voice, _VOICES)
         if config.voice == "slt" and config.pitch:
-            raise StrettoError("Festival's slt has no pitch setting. Shift the finished sound: data/rooms.py, `pitch`.")
+            raise StrettoError(
+                "Festival's slt has no pitch setting. Change the finished sound: data/rooms.py, `speed`."
+            )
         self.config = config
 
     def speak(self, text: str, seed: int = 0) -> Speech:
