@@ -76,3 +76,8 @@ def test_a_chunk_with_nan_is_refused_and_the_old_one_plays_on(bad):
     with pytest.raises(StrettoError, match="not played"):
         execution.accept(chunk(bad, 0.0), t=0.0)
     assert execution.action(0.05)[0] == 0.5
+
+
+def test_a_wrong_shape_fails_naming_the_argument():
+    with pytest.raises(Exception, match="values"):
+        ActionChunk(values=np.zeros(7), rate=20.0, start=0.0)
