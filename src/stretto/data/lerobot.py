@@ -122,9 +122,11 @@ class LeRobotWriter:
                 desk = self._desk.fresh()
                 frames = {name: _frames(episode, shape, name) for name, _, _ in shape.cameras}
                 self._encode(desk, episode, shape, frames)
-                store.start(self.root, new_info(shape, self.robot_type))
+                info = new_info(shape, self.robot_type)
+                stats = rows.statistics(values, info["features"], frames)
+                store.start(self.root, info)
                 self._check(shape)
-                store.commit(self.root, desk, lambda info, tasks: _parts(episode, values, frames, info, tasks))
+                store.commit(self.root, desk, lambda info, tasks: _parts(episode, values, stats, info, tasks))
             finally:
                 self._desk.clear()
 
@@ -178,28 +180,28 @@ def _frames(episode: Episode, shape: Shape, camera: str) -> list[np.ndarray]:
 def _parts(
     episode: Episode,
     values: Mapping[str, Any],
-    frames: Mapping[str, list[np.ndarray]],
+    stats: rows.Stats,
     info: Mapping[str, Any],
     tasks: list[str],
 ) -> dict[str, Any]:
     """What becomes of an episode once its number is known: its rows, its entry in meta/episodes, tasks, statistics."""
     index, start, length = info["total_episodes"], info["total_frames"], len(values["frame_index"])
     tasks = tasks if episode.task in tasks else [*tasks, episode.task]
-    whole = {
-        **values,
+    numbers = {
         "episode_index": np.full(length, index),
         "index": start + np.arange(length),
         "task_index": np.full(length, tasks.index(episode.task)),
     }
     features = info["features"]
-    stats = rows.statistics(whole, features, frames)
+    plain = {name: feature for name, feature in features.items() if feature["dtype"] != "video"}
+    stats = {**stats, **rows.statistics(numbers, plain, {})}
     place = {"chunk_index": index // info["chunks_size"], "file_index": index % info["chunks_size"]}
     meta: dict[str, Any] = {"episode_index": index, "tasks": [episode.task], "length": length}
     meta.update({"dataset_from_index": start, "dataset_to_index": start + length})
     for prefix in (DATA, META):
         meta.update({f"{prefix}/{key}": value for key, value in place.items()})
-    for name in frames:
-        key = f"{VIDEO}/{IMAGE_KEY}{name}"
+    for name in (name for name in features if name not in plain):
+        key = f"{VIDEO}/{name}"
         meta.update({f"{key}/{part}": value for part, value in place.items()})
         meta.update({f"{key}/from_timestamp": 0.0, f"{key}/to_timestamp": length / info["fps"]})
     meta.update({f"stats/{name}/{key}": value for name, some in stats.items() for key, value in some.items()})
@@ -208,4 +210,4 @@ def _parts(
     for name, sound in _sounds(episode).items():
         meta[f"stretto/{name}_rate"] = sound.rate if sound else 0
         meta[f"stretto/{name}_samples"] = len(sound.samples) if sound else 0
-    return {"data": rows.table(whole, features), "meta": meta, "tasks": tasks, "stats": stats}
+    return {"data": rows.table({**values, **numbers}, features), "meta": meta, "tasks": tasks, "stats": stats}

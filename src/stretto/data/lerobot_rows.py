@@ -121,14 +121,18 @@ def _plain(value: Any) -> Any:
 
 
 def statistics(values: Mapping[str, Any], features: Features, frames: Mapping[str, Sequence[np.ndarray]]) -> Stats:
-    """min, max, mean, std and count of the columns that LeRobot normalises or counts, and of a sample of pictures."""
+    """min, max, mean, std and count of the columns that LeRobot normalises or counts, and of a sample of pictures.
+
+    Columns that `values` lacks are left out, so that what needs the episode's number can be added later.
+    """
     out: Stats = {}
     for name, feature in features.items():
         if feature["dtype"] == "video":
             some = frames[name.removeprefix(IMAGE_KEY)]
             sample = np.stack([some[k] for k in np.unique(np.linspace(0, len(some) - 1, SAMPLED).astype(int))])
-            out[name] = _moments(sample.transpose(0, 2, 3, 1).reshape(-1, 3) / 255.0, len(sample), (3, 1, 1))
-        elif name.split(".")[0] != "control" and feature["dtype"] != "string":
+            channels = np.ascontiguousarray(sample.reshape(-1, 3).T, dtype=np.float32) / 255
+            out[name] = _moments(channels.T, len(sample), (3, 1, 1))
+        elif name in values and name.split(".")[0] != "control" and feature["dtype"] != "string":
             array = np.asarray(values[name], np.float64)
             out[name] = _moments(array.reshape(len(array), -1), len(array), tuple(feature["shape"]))
     return out
