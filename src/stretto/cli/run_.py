@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
         film_hz=0.0 if options.no_film or options.clock == "wall" else 10.0,
         cameras_hz=5.0 if options.clock == "wall" and not options.no_film else 0.0,
     )
+    print(f"running {options.agent} on {options.task}, {options.clock} clock, seed {options.seed} ...", flush=True)
     trace = run_live(live, Script.Config().build([cue]), until=_over(Kind.ACTION_COMPLETED, 2.5))
     if not trace.film:
         trace.film = trace.images

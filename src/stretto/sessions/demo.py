@@ -33,7 +33,7 @@ def demo_cues(tasks: tuple[str, ...], seed: int) -> list[Cue]:
 
     return [
         cue("instruct", None, 0.6, 1.4, goals[0]),
-        cue("ask_scene", Kind.ACTION_STARTED, 0.3, 1.0),
+        cue("ask_scene", Kind.SPEECH_STOPPED, 0.1, 0.5),
         cue("instruct", Kind.ACTION_COMPLETED, 2.0, 2.8, goals[1]),
         cue("stop", Kind.ACTION_STARTED, 0.8, 1.8),
         cue("go_on", Kind.ACTION_HALTED, 2.2, 3.2),

@@ -1,7 +1,7 @@
 """A session as a film: both cameras side by side, captions of what is said, both voices in the sound track.
 
-H.264 and AAC are written by PyAV's own libraries. Frames come from `Trace.film`; the sound is the microphone and the
-agent's voice mixed. What the person says is captioned while it is said, and so is the agent.
+H.264 and AAC are written by PyAV's own libraries. Frames come from `Trace.film`; the microphone is the left channel,
+the agent's voice the right one. What the person says is captioned while it is said, and so is the agent.
 """
 
 from collections.abc import Iterable
@@ -75,13 +75,15 @@ def arm_states(trace: Trace) -> list[tuple[float, str]]:
     return states
 
 
-def mixed_sound(trace: Trace, rate: int = RATE) -> np.ndarray:
-    """Microphone and voice in one track, float32 at `rate`."""
-    tracks = [resample(s.samples, s.rate, rate) for s in (trace.microphone, trace.voice) if s is not None]
-    out = np.zeros(max(len(track) for track in tracks), np.float32)
-    for track in tracks:
-        out[: len(track)] += track
-    return np.clip(out, -1, 1)
+def sound_track(trace: Trace, rate: int = RATE) -> np.ndarray:
+    """The person on the left, the robot on the right, (2, samples) float32 at `rate`."""
+    assert trace.microphone is not None
+    assert trace.voice is not None
+    sides = [resample(sound.samples, sound.rate, rate) for sound in (trace.microphone, trace.voice)]
+    out = np.zeros((2, max(len(side) for side in sides)), np.float32)
+    for channel, side in enumerate(sides):
+        out[channel, : len(side)] = np.clip(side, -1, 1)
+    return out
 
 
 def write_film(trace: Trace, path: Path, fps: int) -> Path:
@@ -104,16 +106,16 @@ def _write_streams(out: av.container.OutputContainer, trace: Trace, frames: list
     painter = _Painter(trace, frames[0][1])
     video = out.add_stream("libx264", rate=fps, options={"crf": "23", "preset": "veryfast"})
     video.width, video.height, video.pix_fmt = painter.width, painter.height, "yuv420p"
-    audio = out.add_stream("aac", rate=RATE, layout="mono")
+    audio = out.add_stream("aac", rate=RATE, layout="stereo")
     for t, cameras in frames:
         frame = av.VideoFrame.from_ndarray(painter.paint(t, cameras), format="rgb24")
         out.mux(video.encode(frame))
     out.mux(video.encode(None))
-    sound, block = mixed_sound(trace), 1024
-    for start in range(0, len(sound), block):
-        piece = np.zeros(block, np.float32)
-        piece[: len(sound[start : start + block])] = sound[start : start + block]
-        heard = av.AudioFrame.from_ndarray(piece[None], format="fltp", layout="mono")
+    sound, block = sound_track(trace), 1024
+    for start in range(0, sound.shape[1], block):
+        piece = sound[:, start : start + block]
+        piece = np.ascontiguousarray(np.pad(piece, ((0, 0), (0, block - piece.shape[1]))))
+        heard = av.AudioFrame.from_ndarray(piece, format="fltp", layout="stereo")
         heard.sample_rate, heard.pts = RATE, start
         out.mux(audio.encode(heard))
     out.mux(audio.encode(None))
