@@ -112,6 +112,7 @@ def test_a_card_has_every_field_of_the_contract_and_rows_name_their_trial(here):
 def test_a_resumed_run_skips_finished_trials_and_adds_up_its_time(here, tmp_path):
     log = tmp_path / "log"
     first = run_card(Toy(log=str(log)), n=5, **here)
+    assert first["command"] == "stretto bench toy --n 5"
     second = run_card(Toy(log=str(log)), **here)
     assert log.read_text().split() == [f"t{k}" for k in range(12)]
     assert second["wall_s"] > first["wall_s"]

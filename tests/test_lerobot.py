@@ -178,17 +178,17 @@ def check_whole(root, finished):
     reader = LeRobotReader(root)
     assert [reader.row(k)["stretto/seed"] for k in range(len(reader))] == [one.seed for one in finished]
     assert not list((root / ".writing").iterdir())
+    info, rows = reader.info, [reader.row(k) for k in range(len(reader))]
+    assert len(list((root / "data").rglob("*.parquet"))) == len(rows)
+    assert len(list((root / "videos").rglob("*.mp4"))) == 2 * len(rows)
+    assert len(list((root / "audio").rglob("*.flac"))) == len(rows)
     if not finished:
         return
     same(finished[-1], reader.read(len(reader) - 1))
-    info, rows = reader.info, [reader.row(k) for k in range(len(reader))]
     assert info["total_episodes"] == len(rows)
     assert info["total_frames"] == sum(row["length"] for row in rows) == rows[-1]["dataset_to_index"]
     stats = json.loads((root / "meta/stats.json").read_text())
     assert stats["timestamp"]["count"] == [info["total_frames"]]
-    assert len(list((root / "data").rglob("*.parquet"))) == len(rows)
-    assert len(list((root / "videos").rglob("*.mp4"))) == 2 * len(rows)
-    assert len(list((root / "audio").rglob("*.flac"))) == len(rows)
 
 
 @pytest.mark.parametrize("where", ["write_video", "write_sound"])

@@ -86,7 +86,7 @@ def run_card(
     """
     trials = benchmark.trials(QUICK_TRIALS if quick else n)
     trials = _distinct(benchmark.name, trials[:QUICK_TRIALS] if quick else trials)
-    run = _Run(benchmark, root, out / "quick" if quick else out, command or default_command(benchmark.name, quick))
+    run = _Run(benchmark, root, out / "quick" if quick else out, command or default_command(benchmark.name, quick, n=n))
     try:
         run.resume_or_start(resume)
         return run.all(trials, workers if benchmark.parallel else 1)
@@ -106,9 +106,10 @@ def run_one(benchmark: Benchmark, key: str, n: int | None = None) -> list[Row]:
         benchmark.close(state)
 
 
-def default_command(name: str, quick: bool = False, only: str = "") -> str:
+def default_command(name: str, quick: bool = False, only: str = "", n: int | None = None) -> str:
     """The command line that runs this benchmark, or the one trial `only`."""
-    return f"stretto bench {name}" + (" --quick" if quick else "") + (f" --only {shlex.quote(only)}" if only else "")
+    options = [" --quick" if quick else "", f" --only {shlex.quote(only)}" if only else "", f" --n {n}" if n else ""]
+    return f"stretto bench {name}" + "".join(options)
 
 
 class _Run:
