@@ -116,3 +116,10 @@ def test_a_config_must_be_frozen_and_keyword_only():
             @dataclasses.dataclass(frozen=True)
             class Config(Config):
                 size: int = 1
+
+
+def test_the_parts_page_is_fresh():
+    from stretto.cli.list_ import markdown
+
+    page = Path(__file__).parents[1] / "docs" / "parts.md"
+    assert page.read_text() == markdown(list(registry.TABLE)), "run: stretto list --markdown > docs/parts.md"
