@@ -42,7 +42,7 @@ def bars(entries: Sequence[tuple[str, Number, Number, Number, int]]) -> str:
     for k, (label, share, low, high, n) in enumerate(entries):
         y = k * BAR + 4
         middle = y + (BAR - 8) / 2
-        short = label if len(label) <= 26 else label[:25] + "…"
+        short = label if len(label) <= 26 else f"{label[:8]}…{label[-17:]}"
         parts.append(f"<g><title>{html.escape(label)}</title>" + _text(LABEL - 8, middle + 4, short, "end") + "</g>")
         parts.append(_rect(LABEL, y, max(span * share, 0.5), BAR - 8))
         parts.append(_line(LABEL + span * low, middle, LABEL + span * high, middle, "mark"))
