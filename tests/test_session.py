@@ -209,3 +209,17 @@ def test_delays_scale_by_their_factor():
     half = [Delays(table, 0.5, seed=3).draw("recognise") for _ in range(1)]
     twice = [Delays(table, 2.0, seed=3).draw("recognise") for _ in range(1)]
     assert twice[0] == pytest.approx(4 * half[0])
+
+
+def test_a_world_that_cannot_keep_up_slips_and_obeys_a_halt_at_once():
+    world = World.Config(**DUMMY).build()
+    world.reset("0", 1)
+    world.post(SkillRequest(verb="start", goal="go left"), 0.0)
+    world.advance(0.2)
+    world.slip(5.0)
+    world.post(Act.HALT, 4.0)
+    world.step()
+    report = world.take()
+    assert report.steps[0].t == pytest.approx(5.0)
+    assert report.steps[0].halted
+    assert Kind.DEADLINE_MISSED in [event.kind for event in report.events]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.protocols import Context, Job
-from stretto.core.signals import Act, Event, Kind, Observation, Output, SkillRequest, Sound, Speech
+from stretto.core.signals import Act, Event, Kind, Observation, Output, SkillRequest, Speech
 from stretto.data.voices import speaker
 from stretto.listen.turns.cues import Cues, Heard
 from stretto.listen.turns.fixed_silence import FixedSilence, SilenceState
@@ -77,6 +77,7 @@ class Cascade(Configurable):
         self.turns = config.turns.build()
         self.whisper = config.whisper.build()
         self.voice = speaker(config.voice, **({"noise": 0.0, "noise_width": 0.0} if "piper" in config.voice else {}))
+        self.whisper.recognise(self._speak("Hello.").sound)  # the first run of a network is a slow one
 
     def start(self, context: Context) -> State:
         """Ears open, nothing to do."""
@@ -185,9 +186,3 @@ class Cascade(Configurable):
 
     def _speak(self, text: str) -> Speech:
         return self.voice.speak(text)
-
-
-def warm_up(agent: Cascade) -> None:
-    """Run every network once, so that the first turn is not the slow one."""
-    agent.voice.speak("Hello.")
-    agent.whisper.recognise(Sound(samples=agent.voice.speak("Hello.").sound.samples, rate=22_050))

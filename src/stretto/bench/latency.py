@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from stretto.agents.cascade import Cascade, warm_up
+from stretto.agents.cascade import Cascade
 from stretto.bench.card import Trial
 from stretto.core.clock import WallClock
 from stretto.core.rng import generator
@@ -36,10 +36,14 @@ PER_SESSION = 4
 class TimedCascade(Cascade):
     """The cascade with a stopwatch at each of its parts."""
 
-    def start(self, context: Any) -> Any:
-        """Begin to measure."""
+    def __init__(self, config: Any) -> None:
         self.costs: list[tuple[str, float]] = []
         self.ends: list[float] = []
+        super().__init__(config)
+
+    def start(self, context: Any) -> Any:
+        """Begin to measure."""
+        self.costs, self.ends = [], []
         return super().start(context)
 
     def step(self, obs: Observation, state: Any) -> tuple[Output, Any]:
@@ -91,9 +95,7 @@ class Latency:
     def open(self) -> Live:
         """Start the world and warm up every network."""
         world = WorldProcess(World.Config(cameras_hz=5.0))
-        agent = TimedCascade(TimedCascade.Config())
-        warm_up(agent)
-        return Live(world, agent, {name: speaker(name) for name in VOICES})
+        return Live(world, TimedCascade(TimedCascade.Config()), {name: speaker(name) for name in VOICES})
 
     def run(self, trial: Trial, state: Live) -> list[dict[str, Any]]:
         """One session; every part's cost as a row."""

@@ -147,6 +147,7 @@ class _Loop:
             if self.pipe.poll(max(0.0, left)):
                 self.handle()
                 continue
+            self.world.slip(self.clock.now())
             self.world.step()
             self.pipe.send(("report", self.world.take()))
 

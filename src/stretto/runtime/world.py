@@ -90,6 +90,7 @@ class World(Configurable):
     def _clear(self) -> None:
         self._commands: list[tuple[float, int, Command]] = []
         self._count = self.period = 0
+        self.slipped = 0.0
         self.halted = False
         self._report = Report()
         self.execution.halt()
@@ -113,7 +114,13 @@ class World(Configurable):
     @property
     def t(self) -> float:
         """Session time of the next control period."""
-        return self.period * self.dt
+        return self.slipped + self.period * self.dt
+
+    def slip(self, to: float) -> None:
+        """The world could not keep up: its next period is played at `to`, not late. Time stamps stay true."""
+        if to > self.t + self.dt:
+            self._note(Kind.DEADLINE_MISSED, to, f"the world slipped by {1000 * (to - self.t):.0f} ms")
+            self.slipped += to - self.t
 
     def post(self, command: Command, at: float) -> None:
         """A command that holds from session time `at` on."""

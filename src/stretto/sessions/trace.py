@@ -52,7 +52,7 @@ class Trace:
     @property
     def seconds(self) -> float:
         """Length of the session."""
-        return len(self.steps) / self.control_hz
+        return self.ticks[-1].t if self.ticks else 0.0
 
     def of(self, *kinds: Kind, source: str | None = None) -> list[Event]:
         """The events of some kinds, in order of time."""
