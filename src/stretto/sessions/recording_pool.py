@@ -32,13 +32,13 @@ def record_all(
     say(f"{len(jobs)} episodes, {len(jobs) - len(left)} of them there; about {_minutes(len(left) * 4.0 / workers)}")
     if not left:
         return 0, len(done)
-    watch, made = Stopwatch(), 0
+    watch, made, succeeded = Stopwatch(), 0, 0
     pool = ProcessPoolExecutor(
         min(workers, len(left)), multiprocessing.get_context("spawn"), initializer=_open, initargs=(config, root)
     )
     try:
         for future in as_completed([pool.submit(_make, job) for job in left]):
-            future.result()
+            succeeded += future.result()
             made += 1
             rest = watch.seconds() / made * (len(left) - made)
             say(f"{made} of {len(left)} episodes, {_minutes(rest)} left")
@@ -51,6 +51,7 @@ def record_all(
         raise StrettoError(f"Recording stopped after {made} episodes, which are kept: {error}") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+    say(f"{succeeded} of {made} reached their goal; the others are kept too, their `success` says so")
     return made, len(LeRobotReader(root))
 
 
@@ -76,6 +77,8 @@ def _open(config: Recording.Config, root: Path) -> None:
     _worker = config.build(), LeRobotWriter(root)
 
 
-def _make(job: Job) -> None:
+def _make(job: Job) -> bool:
     recording, writer = _worker
-    writer.write(recording.record(*job))
+    episode = recording.record(*job)
+    writer.write(episode)
+    return bool(episode.steps.success.any())
