@@ -145,6 +145,12 @@ def test_sound_likeness_orders_words():
     assert similarity("stove", "stove") == 1.0
 
 
+def test_the_vocabulary_names_the_scene(rules):
+    """The prompt for a recogniser holds all names and "stop"."""
+    words = rules.vocabulary.split(", ")
+    assert {"stop", "bowl", "cream cheese", "top drawer", "rack"} <= set(words)
+
+
 def test_kinds_are_those_the_agents_know():
     """The order in which clauses of one transcript win."""
     assert KINDS[:2] == ("instruct", "stop")

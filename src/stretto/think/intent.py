@@ -80,6 +80,11 @@ class Rules(Configurable):
             self._goal_of = {}
         self.names = Names(list(self._goal_of), self.goals)
 
+    @property
+    def vocabulary(self) -> str:
+        """The names of things and places and the shortest commands, as a prompt for a recogniser."""
+        return ", ".join(("stop", "wait", "go on", *self.names.names))
+
     def parse(self, text: str) -> Intent:
         """The intent of a transcript; `none` where there is nothing to react to."""
         clauses = [_words(clause) for clause in re.split(r"[.?!;]+(?:\s|$)", text)]
