@@ -23,6 +23,7 @@ mujoco: Any = importlib.import_module("mujoco")
 DOWN = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
 """The gripper's rotation when it points straight down, its fingers closing along y."""
 
+_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
 _LEFT = ("gripper0_leftfinger", "gripper0_finger_joint1_tip")
 _RIGHT = ("gripper0_rightfinger", "gripper0_finger_joint2_tip")
 
@@ -59,6 +60,7 @@ class Scene:
         self.fixtures = tuple(world.fixtures_dict)
         self.goals = tuple(self._goals)
         self._owner = self._owners()
+        self._shapes: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     # poses
 
@@ -145,12 +147,11 @@ class Scene:
 
     def contacts(self) -> set[tuple[str, str]]:
         """Pairs of things (or bodies of the robot) that touch now, each pair in both orders."""
+        contact = self._data.contact
         pairs = set()
-        for i in range(self._data.ncon):
-            contact = self._data.contact[i]
-            if contact.dist <= 0:
-                a, b = self._owner[contact.geom1], self._owner[contact.geom2]
-                pairs |= {(a, b), (b, a)}
+        for one, other in contact.geom[contact.dist <= 0]:
+            a, b = self._owner[one], self._owner[other]
+            pairs |= {(a, b), (b, a)}
         return pairs
 
     def touching(self, one: str, other: str) -> bool:
@@ -176,6 +177,11 @@ class Scene:
     def lowest(self, name: str) -> float:
         """Height (m, world) of an object's lowest point."""
         return float(self._points(self._body(name))[:, 2].min())
+
+    def box(self, name: str) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
+        """The lowest and highest corner, along the world's axes, of a thing's or body's collision boxes."""
+        points = self._points(self._body(name))
+        return points.min(0), points.max(0)
 
     # goals
 
@@ -217,13 +223,13 @@ class Scene:
 
     def _points(self, body: int) -> Float[np.ndarray, "points 3"]:
         """Corners of a body's collision boxes."""
-        corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
-        out = []
-        for geom in range(self._model.ngeom):
-            if self._model.geom_bodyid[geom] == body and self._model.geom_contype[geom]:
-                rotation = self._data.geom_xmat[geom].reshape(3, 3)
-                out.append(corners * self._model.geom_size[geom] @ rotation.T + self._data.geom_xpos[geom])
-        return np.concatenate(out)
+        if body not in self._shapes:
+            here = (self._model.geom_bodyid == body) & (self._model.geom_contype > 0)
+            geoms = np.flatnonzero(here & (self._model.geom_group == 0))
+            self._shapes[body] = geoms, self._model.geom_size[geoms][:, None, :] * _CORNERS
+        geoms, corners = self._shapes[body]
+        rotation = self._data.geom_xmat[geoms].reshape(-1, 3, 3)
+        return (corners @ rotation.transpose(0, 2, 1) + self._data.geom_xpos[geoms][:, None, :]).reshape(-1, 3)
 
     def _drop(self, point: Float[np.ndarray, "3"], body: int) -> float:
         """Distance straight down from `point` to the first collision geom that is not `body`'s nor the robot's."""
