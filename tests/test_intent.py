@@ -93,7 +93,6 @@ def test_stop_inside_something_else(rules, text, expected):
         ("Open the bottom drawer.", "open the bottom drawer"),
         ("Turn off the stove.", "turn off the stove"),
         ("Put the bowl down somewhere.", "where the bowl should go"),
-        ("Where is the banana?", "there is no banana here"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_its_reason(rules, text, reason):
@@ -110,6 +109,7 @@ def test_questions_have_one_plain_form(rules):
     for text in ("Is the stove on?", "Is the stow turned on now?", "Is the stove off?"):
         assert rules.parse(text).topic == "is the stove on"
     assert rules.parse("What is on the plate?").topic == "what is on the plate"
+    assert rules.parse("Where is the banana?").topic == "where is the banana"
     assert rules.parse("What are you holding?").topic == "what are you holding"
 
 

@@ -21,7 +21,7 @@ def word_set(text: str) -> frozenset[str]:
 VERBS = {
     "put": "put place move set bring lay drop take carry get give stick transfer shift pick grab leave goes",
     "push": "push slide shove",
-    "open": "open pull opened",
+    "open": "open pull opened reopen",
     "close": "close shut closed",
     "turn": "turn switch start light turned activate ignite",
 }
@@ -48,7 +48,7 @@ _ELSEWHERE = word_set(
     "lamp window basket box bag tray towel sponge hammer toy doll car shoe hat remote television shelf floor wall milk "
     "butter ketchup soup"
 )
-_MISHEARD = {"boat": "bowl", "bullet": "bowl", "bold": "bowl", "both": "bowl", "bows": "bowl"}
+_MISHEARD = dict.fromkeys(("boat", "bullet", "bold", "both", "bows", "bolt", "roll", "role", "hole", "goal"), "bowl")
 _SEEMS = 0.74
 _SEEMS_AFTER_ARTICLE = 0.66
 
@@ -206,6 +206,12 @@ _GRAMMAR = word_set("top middle bottom front inside side way thing things moment
 
 
 _COMMON = _SMALL | _VERB_OF.keys() | _GRAMMAR
+
+
+def plain_verb(word: str) -> str:
+    """A verb without the s that a recogniser adds to it: "opens" is "open"; any other word as it is."""
+    short = word.removesuffix("s")
+    return short if word not in _VERB_OF and short in _VERB_OF else word
 
 
 def verb_of(words: list[str]) -> str:

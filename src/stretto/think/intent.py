@@ -15,7 +15,7 @@ from rapidfuzz import fuzz
 
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
-from stretto.think.frames import Frame, Mention, Names, goal_frame, verb_of, word_set
+from stretto.think.frames import Frame, Mention, Names, goal_frame, plain_verb, verb_of, word_set
 from stretto.think.sounds_like import similarity
 
 KINDS = ("instruct", "stop", "pause", "defective", "go_on", "ask_scene", "ask_general", "none")
@@ -124,7 +124,7 @@ class Rules(Configurable):
         """A question about the scene or in general, or None when the clause is no question."""
         core = _without_fillers(words)
         joined = " ".join(words)
-        about = re.search(r"\b(where|wheres|see|find|show|tell me|know)\b", joined)
+        about = re.search(r"\b(where|wheres|see|find|show me|tell me|know)\b", joined)
         if not core or not (core[0] in _ASKING or about or re.match(r"(can|could) you (see|find|tell)", joined)):
             return None
         if len(mentions) > 1 and core[0] in ("what", "do", "have") and not {"is", "are"} & set(words):
@@ -137,7 +137,7 @@ class Rules(Configurable):
             return Intent(kind="ask_scene", topic=topic, score=min((each.score for each in mentions), default=1.0))
         missing = self.names.unknown(words, mentions)
         if re.search(r"\b(where|wheres|see|find)\b", joined) and missing:
-            return Intent(kind="defective", topic=f"there is no {missing[0][1]} here")
+            return Intent(kind="ask_scene", topic=f"where is the {missing[0][1]}", score=0.5)
         return talk or Intent(kind="ask_general")
 
     def _topic(self, words: list[str], mentions: list[Mention], where: bool) -> str:
@@ -193,7 +193,7 @@ class Rules(Configurable):
             things = [name for name in names if name not in drawers and name in inside]
             said_open = verb in ("", "open") or "open" in words
             return Frame("put", things[-1], drawer) if things else Frame("open" if said_open else verb, drawer)
-        if "open" in words and self._opened(words):
+        if {"open", "reopen"} & set(words) and self._opened(words):
             return Frame("open", self._opened(words))
         if len(names) < 2:
             return Frame(verb or "put", names[0] if names else "")
@@ -292,4 +292,4 @@ def _without_fillers(words: list[str]) -> list[str]:
 def _words(clause: str) -> list[str]:
     """Lower-case words without punctuation; "don't" is "dont"."""
     plain = clause.lower().replace("'", "").replace("’", "")
-    return re.sub(r"[^a-z0-9 ]", " ", plain).split()
+    return [plain_verb(word) for word in re.sub(r"[^a-z0-9 ]", " ", plain).split()]
