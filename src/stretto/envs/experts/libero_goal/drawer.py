@@ -11,6 +11,7 @@ from stretto.envs.experts.libero_goal.motion import (
     fingers,
     reach,
     rest,
+    shifted,
     travel,
     turn_x,
 )

@@ -162,7 +162,7 @@ GOALS: dict[str, Callable[[Hand, str], Action]] = {
 
 
 def finished(hand: Hand, goal: str) -> bool:
-    """Whether a goal holds, nothing is in the hand, and the finger tips are 5 cm clear of movable things and handles."""
+    """Whether a goal holds, nothing is in the hand, and the finger tips are clear of movable things and handles."""
     if hand.held is not None or hand.between:
         return False
     if goal == PUT_DOWN:

@@ -2,10 +2,10 @@
 
 A grasp is a pose of the hand relative to the thing as it lies now. The phases need no memory: fingers that open at the
 grasp pose are letting go or trying again, so they go on opening while the hand backs off; fingers that stand open there
-begin to close; fingers that have closed on nothing open. Hence a missed grasp is tried again from wherever the thing is.
+begin to close; fingers that have closed on nothing open. Hence a missed grasp is tried again wherever the thing is now.
 
-Thin rims need the whole of the closing: an object counts as grasped when both fingers touch it, the gripper is told to be
-closed, and the fingers have come to rest.
+Thin rims need the whole of the closing: an object counts as grasped when both fingers touch it, the gripper is told to
+be closed, and the fingers have come to rest.
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from stretto.envs.experts.libero_goal.motion import (
     back_off,
     fingers,
     reach,
+    shifted,
     travel,
     turn_x,
     turn_z,

@@ -28,6 +28,7 @@ from stretto.envs.experts.libero_goal.motion import (
     back_off,
     reach,
     rest,
+    shifted,
     travel,
     turn_x,
 )
@@ -146,12 +147,8 @@ def put_down(hand: Hand, name: str) -> Action:
     spot = free_spot(hand, name)
     origin = spot + np.array([0, 0, scene.position(name)[2] - scene.box(name)[0][2]])
     axis = scene.rotation(name)[:, 2]
-    return carry(
-        hand,
-        name,
-        Place(origin, UP if name != CHEESE else _upright(axis), tolerance=0.03),
-        scene.clearance(name) < 0.01,
-    )
+    place = Place(origin, _upright(axis) if name == CHEESE else UP, tolerance=0.03)
+    return carry(hand, name, place, settled=scene.clearance(name) < 0.01)
 
 
 def _upright(axis: Vec) -> Vec:

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from stretto.envs.experts.libero_goal.motion import BOWL, PLATE, Action, Hand, reach, rest, travel
+from stretto.envs.experts.libero_goal.motion import BOWL, PLATE, Action, Hand, reach, rest, shifted, travel
 from stretto.envs.libero_scene import DOWN
 
 _INSIDE = {PLATE: (0.010, 0.06, 0.035), BOWL: (0.03, 0.05, 0.06)}
-"""For each: the tips' height over its origin while pushing, how far from its middle, and how high, still counts as in."""
+"""For each: the tips' height over its origin while pushing; how far from its middle, and how high, still is inside."""
 
 
 def push(hand: Hand, name: str, target: np.ndarray, close: float = 0.01) -> Action:
