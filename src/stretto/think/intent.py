@@ -82,8 +82,13 @@ class Rules(Configurable):
 
     @property
     def vocabulary(self) -> str:
-        """The names of things and places and the shortest commands, as a prompt for a recogniser."""
-        return ", ".join(("stop", "wait", "go on", *self.names.names))
+        """The shortest commands and the names of things and places, as a prompt for a recogniser.
+
+        In sentences, because a recogniser goes on in the style of its prompt, and a bare list costs the punctuation.
+        """
+        return "Stop now. Wait. Pause. Go on." + (
+            f" The {', the '.join(self.names.names)}." if self.names.names else ""
+        )
 
     def parse(self, text: str) -> Intent:
         """The intent of a transcript; `none` where there is nothing to react to."""
@@ -136,7 +141,7 @@ class Rules(Configurable):
         if topic:
             return Intent(kind="ask_scene", topic=topic, score=min((each.score for each in mentions), default=1.0))
         missing = self.names.unknown(words, mentions)
-        if re.search(r"\b(where|wheres|see|find)\b", joined) and missing:
+        if re.search(r"\b(where|wheres|find|(can|do) you see)\b", joined) and missing:
             return Intent(kind="ask_scene", topic=f"where is the {missing[0][1]}", score=0.5)
         return talk or Intent(kind="ask_general")
 
@@ -179,7 +184,7 @@ class Rules(Configurable):
         frame = self._repaired(frame, mentions, missing)
         if frame in self._goal_of:
             return Intent(kind="instruct", goal=self._goal_of[frame], score=0.8 * score)
-        if missing:
+        if missing and (mentions or verb_of(_without_fillers(words)[:1])):
             return Intent(kind="defective", topic=f"there is no {missing[0][1]} here", score=max(score, 0.5))
         return _refusal(frame, score) if mentions else Intent(kind="none")
 
