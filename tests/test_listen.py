@@ -1,8 +1,10 @@
 """Voice activity keeps its state outside, turns end by silence, Whisper reads finished utterances."""
 
 import importlib.util
+from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from stretto.core.errors import StrettoError
@@ -51,6 +53,19 @@ def test_vad_in_pieces_equals_vad_in_one():
     assert np.array_equal(np.concatenate(pieces), whole)
     assert np.array_equal(state.hidden, last.hidden)
     assert len(state.rest) == len(samples) % FRAME
+
+
+def test_vad_agrees_with_the_networks_own_batch_form():
+    """Frame by frame equals the package's second file, which takes all frames with their contexts at once."""
+    vad = Silero.Config().build()
+    samples = spoken().samples[: 60 * FRAME]
+    file = Path(importlib.util.find_spec("silero_vad").origin).parent / "data" / "silero_vad_16k_sequence.onnx"
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    padded = np.concatenate([np.zeros(64, np.float32), samples])
+    frames = np.stack([padded[start : start + 576] for start in range(0, len(samples), FRAME)])
+    zeros = np.zeros((1, 1, 128), np.float32)
+    reference = session.run(None, {"input": frames, "h": zeros, "c": zeros})[0]
+    assert np.abs(vad.step(samples, vad.start())[0] - reference).max() < 1e-3
 
 
 def test_vad_tells_speech_from_silence_and_noise():
