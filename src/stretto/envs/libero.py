@@ -78,6 +78,11 @@ class Libero(Configurable):
         """The instruction of the present episode."""
         return self.tasks[self._task]
 
+    @property
+    def task_file(self) -> Path:
+        """The BDDL file of the present episode's task."""
+        return self._files[self._task]
+
     def reset(self, task: str, seed: int, split: str = "train") -> None:
         """Starts an episode of `task` (its index in `tasks` as text, or the instruction itself).
 
