@@ -114,3 +114,18 @@ def test_silence_makes_it_neither_move_nor_speak(agent, kitchen):
     trace = converse(agent, kitchen, [], 4.0)
     assert said(trace) == []
     assert measures.displacement(trace.steps, 0.0, 4.0) < 0.01
+
+
+def test_a_job_that_a_thread_finishes_between_two_looks_is_not_lost():
+    from stretto.agents.cascade import _done
+
+    class Late:
+        asked = 0
+
+        def result(self):
+            self.asked += 1
+            return "heard" if self.asked > 1 else None
+
+    job = Late()
+    assert _done((job,)) == ([], (job,))
+    assert _done((job,)) == (["heard"], ())

@@ -36,7 +36,7 @@ def test_run_writes_film_score_and_events(tmp_path, capsys):
     head, *events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert head["clock"] == "lockstep"
     assert [event["text"] for event in events if event["kind"] == "user typed"] == ["go left"]
-    assert "you type" in capsys.readouterr().out
+    assert "you: go left" in capsys.readouterr().out
 
 
 def test_a_second_run_in_the_same_folder_replaces_the_first(tmp_path):
@@ -98,7 +98,7 @@ def test_a_full_disk_leaves_no_half_written_file(capsys, tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", full)
     assert "No space left" in fails(capsys, *DUMMY, "--say", "x", "--no-film", "--out", str(tmp_path))
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]  # the log, written as things happened
 
 
 def test_without_a_latency_card_the_virtual_clock_says_how_to_make_one(capsys, tmp_path, monkeypatch):
@@ -157,7 +157,17 @@ def test_ctrl_c_in_a_live_run_ends_it_and_halts_the_arm(tmp_path):
     command += ["--clock", "wall", "--no-film", "--seconds", "60", "--out", str(tmp_path)]
     running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert running.stdout.readline().startswith("running")
+    log = tmp_path / "events.jsonl"
+    while not log.exists() or "user typed" not in log.read_text():
+        assert running.poll() is None
     running.send_signal(signal.SIGINT)
     _, errors = running.communicate(timeout=30)
     assert running.returncode == 130
     assert "halted" in errors
+    assert "user typed" in (tmp_path / "events.jsonl").read_text()
+
+
+@pytest.mark.parametrize("wrong", [["--seconds", "0"], ["--seed", "-1"], ["--delays", "-1"]])
+def test_numbers_out_of_range_say_what_was_expected(capsys, tmp_path, wrong):
+    arguments = ["run", "--task", "dummy:0", "--agent", "zero", "--say", "x", "--out", str(tmp_path), *wrong]
+    assert "Expected seconds above 0" in fails(capsys, *arguments)

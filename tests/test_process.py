@@ -14,7 +14,7 @@ from stretto.agents.random import Random
 from stretto.agents.scripted import Plan, Scripted
 from stretto.core.clock import VirtualClock, WallClock
 from stretto.core.errors import StrettoError
-from stretto.core.signals import Kind
+from stretto.core.signals import Kind, SkillRequest
 from stretto.runtime.delays import Delays
 from stretto.runtime.process import WorldProcess
 from stretto.runtime.world import World
@@ -99,3 +99,31 @@ def test_when_its_owner_dies_the_arm_stands_still(tmp_path, how):
     lines = [line.split() for line in log.read_text().splitlines()]
     assert any(float(x) for line in lines[:-20] for x in line[:6])
     assert not any(float(x) for line in lines[-20:] for x in line[:6])
+
+
+def test_an_owner_who_does_not_listen_does_not_hold_up_the_world():
+    """Reports pile up unread for 60 control periods with pictures; a halt flag still acts within the next one."""
+    config = World.Config(env="dummy", suite="dummy", expert="dummy", cameras_hz=10.0, camera_size=256)
+    with WorldProcess(config) as world:
+        clock = WallClock()
+        world.reset("0", 1)
+        world.go(clock.epoch)
+        world.post(SkillRequest(verb="start", goal="go left"), 2.5)
+        clock.wait_until(3.0)
+        world.halt_flag()
+        halted_at = clock.now()
+        clock.wait_until(3.4)
+        report = world.advance(3.4)
+        clock.wait_until(3.5)
+        report.extend(world.advance(3.5))
+    first = next(step.t for step in report.steps if step.halted)
+    assert first - halted_at <= 0.11
+
+
+def test_a_world_that_dies_is_an_error_of_the_owner_on_either_clock():
+    with WorldProcess(DUMMY) as world:
+        world.reset("0", 1)
+        psutil.Process(world.pid).kill()
+        psutil.wait_procs([psutil.Process(world.pid)] if psutil.pid_exists(world.pid) else [], timeout=5)
+        with pytest.raises(StrettoError, match="world process"):
+            world.advance(1.0)

@@ -6,7 +6,7 @@ from stretto.agents.scripted import Plan, Scripted
 from stretto.agents.zero import Zero
 from stretto.core.clock import Lockstep, VirtualClock
 from stretto.core.errors import StrettoError
-from stretto.core.signals import Act, ActionChunk, Kind, Output, SkillRequest
+from stretto.core.signals import Act, ActionChunk, Event, Kind, Output, SkillRequest
 from stretto.envs.dummy import SECRET, DummyScene
 from stretto.runtime.delays import Delays
 from stretto.runtime.world import World
@@ -190,7 +190,7 @@ def test_a_cue_waits_for_its_event_and_counts_from_there(tone):
         Cue(intent="stop", speech=tone("stop"), after=Kind.ACTION_STARTED, wait_s=0.5),
     ]
     trace = run(Scripted.Config().build([Plan(t=2.0, goal="go left")]), cues, delays=costs(0.0))
-    assert [round(u.t, 2) for u in trace.utterances] == [0.4, 2.6]
+    assert [round(u.t, 2) for u in trace.utterances] == [0.3, 2.5]
 
 
 def test_typed_text_reaches_the_agent_as_text():
@@ -223,3 +223,28 @@ def test_a_world_that_cannot_keep_up_slips_and_obeys_a_halt_at_once():
     assert report.steps[0].t == pytest.approx(5.0)
     assert report.steps[0].halted
     assert Kind.DEADLINE_MISSED in [event.kind for event in report.events]
+
+
+def test_an_episode_begins_with_the_gripper_of_a_fresh_world_whatever_ran_before():
+    def grip(obs):
+        values = np.zeros((2, 7))
+        values[:, 6] = 1.0
+        return Output(chunk=ActionChunk(values=values, rate=20.0, start=obs.t))
+
+    world = World.Config(**DUMMY).build()
+    for agent in (Probe(grip), Zero()):
+        session = Session.Config().build(world, agent, VirtualClock(), costs())
+        trace = session.run(Script.Config().build([]), "0", seed=1, seconds=1.0)
+    assert not trace.steps[0].action.any()
+
+
+def test_a_user_may_begin_anywhere_within_a_tick(tone):
+    trace = run(Zero(), [Cue(intent="instruct", speech=tone("go left"), wait_s=0.73)])
+    assert trace.utterances[0].t == pytest.approx(0.73)
+
+
+def test_an_agents_events_carry_the_time_they_were_delivered_and_its_name():
+    forged = Event(kind=Kind.ACTION_COMPLETED, t=0.0, source="world", text="x")
+    trace = run(Probe(lambda obs: Output(events=(forged,) if obs.tick == 2 else ())))
+    event = trace.of(Kind.ACTION_COMPLETED)[0]
+    assert (event.source, event.t) == ("agent", pytest.approx(0.45))

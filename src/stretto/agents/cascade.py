@@ -9,6 +9,7 @@ Needs: listen/vad.py, listen/turns, listen/whisper.py, think/intent.py, a voice.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
@@ -37,6 +38,7 @@ class State:
     """What the cascade carries: ears, running jobs, and what the arm is about. `goal` is kept through a halt."""
 
     context: Context
+    whisper: Whisper
     rules: Rules
     vad: VadState
     turn: SilenceState
@@ -75,32 +77,33 @@ class Cascade(Configurable):
         self.config = config
         self.vad = Silero.Config().build()
         self.turns = config.turns.build()
-        self.whisper = config.whisper.build()
-        self.voice = speaker(config.voice, **({"noise": 0.0, "noise_width": 0.0} if "piper" in config.voice else {}))
-        self.whisper.recognise(self._speak("Hello.").sound)  # the first run of a network is a slow one
+        self.voice = speaker(config.voice, still=True)
+        config.whisper.build().recognise(self._speak("Hello.").sound)  # the first run of a network is a slow one
 
     def start(self, context: Context) -> State:
-        """Ears open, nothing to do."""
-        return State(
-            context=context, rules=Rules.Config().build(context.tasks), vad=self.vad.start(), turn=self.turns.start()
-        )
+        """Ears open, nothing to do; the recogniser is told the words that this world's tasks are made of."""
+        rules = Rules.Config().build(context.tasks)
+        whisper = replace(self.config.whisper, prompt=rules.vocabulary).build()
+        return State(context=context, whisper=whisper, rules=rules, vad=self.vad.start(), turn=self.turns.start())
 
     def step(self, obs: Observation, state: State) -> tuple[Output, State]:
         """One tick: listen, finish jobs, react to what was understood and to what the arm did, speak."""
         draft = Draft()
         state = self._listen(obs, state, draft)
-        for text, intent in self._understood(obs, state):
+        understood, waiting = _done(state.understanding)
+        state = replace(state, understanding=waiting)
+        if obs.text:
+            understood.append((obs.text, state.rules.parse(obs.text)))
+        for text, intent in understood:
             draft.heard.append(text)
             state = self._react(intent, obs, state, draft)
-        state = replace(state, understanding=tuple(job for job in state.understanding if job.result() is None))
         state = self._notice(obs, state, draft)
-        speech = tuple(job.result() for job in state.speaking if job.result() is not None and not draft.hush)
-        waiting = () if draft.hush else tuple(job for job in state.speaking if job.result() is None)
+        speech, waiting = ([], ()) if draft.hush else _done(state.speaking)
         jobs = tuple(state.context.jobs.submit("first_audio", self._speak, text) for text in draft.say)
         output = Output(
             heard=" ".join(draft.heard),
             say=" ".join(draft.say),
-            speech=speech,
+            speech=tuple(speech),
             hush=draft.hush,
             act=draft.act,
             skill=tuple(draft.skill),
@@ -116,18 +119,13 @@ class Cascade(Configurable):
         cues = Cues(t=obs.t, samples=obs.sound.samples, probabilities=probabilities)
         turn, silence = self.turns.decide(cues, state.turn)
         draft.hush = bool(turn.started) and (obs.playback.speaking or bool(state.speaking))
-        jobs = tuple(state.context.jobs.submit(UNDERSTANDING, self._understand, state.rules, h) for h in turn.ended)
+        submit = state.context.jobs.submit
+        jobs = tuple(submit(UNDERSTANDING, self._understand, state.whisper, state.rules, heard) for heard in turn.ended)
         return replace(state, vad=vad, turn=silence, understanding=state.understanding + jobs)
 
-    def _understand(self, rules: Rules, heard: Heard) -> tuple[str, Intent]:
-        text = self.whisper.recognise(heard.sound)
+    def _understand(self, whisper: Whisper, rules: Rules, heard: Heard) -> tuple[str, Intent]:
+        text = whisper.recognise(heard.sound)
         return text, rules.parse(text)
-
-    def _understood(self, obs: Observation, state: State) -> list[tuple[str, Intent]]:
-        done = [job.result() for job in state.understanding if job.result() is not None]
-        if obs.text:
-            done.append((obs.text, state.rules.parse(obs.text)))
-        return done
 
     def _react(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
         """What to do and say about one thing that was understood."""
@@ -186,3 +184,9 @@ class Cascade(Configurable):
 
     def _speak(self, text: str) -> Speech:
         return self.voice.speak(text)
+
+
+def _done(jobs: tuple[Job, ...]) -> tuple[list[Any], tuple[Job, ...]]:
+    """(results of the jobs that are done, the others). Each job is asked once: a thread may finish it at any moment."""
+    asked = [(job, job.result()) for job in jobs]
+    return [result for _, result in asked if result is not None], tuple(job for job, result in asked if result is None)

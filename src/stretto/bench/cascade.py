@@ -5,6 +5,7 @@ that commands zero at the word's end, from the same motion), `ask` (a question a
 Wordings and voices are those of the test split. The cascade's skill knows simulator state: rows say `privileged`.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from stretto.core.rng import derive, generator
 from stretto.core.signals import Act, Kind, Speech
 from stretto.data import talk
 from stretto.data.voices import speaker
-from stretto.runtime.delays import Delays, from_card
+from stretto.runtime.delays import Delays, find_card, from_card
 from stretto.runtime.world import World
 from stretto.sessions import measures
 from stretto.sessions.score import stop_word_end
@@ -47,6 +48,7 @@ class State:
     world: World
     agent: Cascade
     voices: dict[str, Any]
+    latency: str
 
 
 class CascadeCard:
@@ -71,9 +73,9 @@ class CascadeCard:
 
     def open(self) -> State:
         """One world, one agent, three voices; Piper without noise, so that it repeats."""
-        quiet = {"noise": 0.0, "noise_width": 0.0}
-        voices = {name: speaker(name, **(quiet if "piper" in name else {})) for name in VOICES}
-        return State(World.Config().build(), Cascade.Config().build(), voices)
+        voices = {name: speaker(name, still=True) for name in VOICES}
+        latency = hashlib.sha256(find_card().read_bytes()).hexdigest()[:12]
+        return State(World.Config().build(), Cascade.Config().build(), voices, latency)
 
     def run(self, trial: Trial, state: State) -> list[Row]:
         """One scenario of one unit."""
@@ -82,7 +84,8 @@ class CascadeCard:
         task, delays = trial.params["task"], trial.params["delays"]
         seed, unit = trial.params["voice"], trial.params["unit"]
         shared = {"unit": unit, "seed": seed, "task": task, "clock": "virtual", "delays": delays}
-        return [{"arm": "cascade", "privileged": True, "reflex": False, **row, **shared} for row in rows]
+        shared["latency_card"] = state.latency
+        return [{"arm": "cascade", "privileged": True, "reflex": False, **shared, **row} for row in rows]
 
     def close(self, state: State) -> None:
         """End the world."""
@@ -99,18 +102,18 @@ class Case:
         self.goal = state.world.env.tasks[params["task"]]
         self.official_resets = 0
 
-    def say(self, intent: str, draw: int = 0, **slots: Any) -> Speech:
+    def say(self, intent: str, **slots: Any) -> Speech:
         """A line of the test split in the unit's voice."""
-        line = talk.draw(intent, derive(self.seed, intent, draw) % 2**31, "test", **slots)
+        line = talk.draw(intent, derive(self.seed, intent) % 2**31, "test", **slots)
         return self.state.voices[VOICES[self.params["voice"]]].speak(line.text)
 
-    def instruction(self, draw: int = 0) -> Cue:
-        """The spoken task; another `draw` is another wording."""
+    def instruction(self) -> Cue:
+        """The spoken task."""
         wait = float(generator(self.seed, "instruct").uniform(0.5, 2.0))
-        return Cue(intent="instruct", speech=self.say("instruct", draw, goal=self.goal), wait_s=wait)
+        return Cue(intent="instruct", speech=self.say("instruct", goal=self.goal), wait_s=wait)
 
     def play(self, cues: list[Cue], extra_s: float) -> Trace:
-        """The cascade under the card's delays; ends `extra_s` after the last cue, or when the task is done."""
+        """The cascade under the card's delays, until `extra_s` after the last cue's end."""
         delays = from_card(factor=self.params["delays"], seed=self.seed)
         return self.session(self.state.agent, delays, cues, extra_s)
 
@@ -136,6 +139,12 @@ def end_of(said: Utterance) -> float:
     return said.t + said.speech.end
 
 
+def _opened(case: Case) -> Row:
+    """How often this trial opened an official init state; named by its scenario, since all of them do."""
+    unit = f"{case.params['scenario']}/x{case.params['delays']}/{case.params['unit']}"
+    return {"row": "official_resets", "value": case.official_resets, "unit": unit}
+
+
 def succeeded(trace: Trace, said: Utterance) -> bool:
     """The suite's predicate held within the step limit from the end of the instruction."""
     first = measures.first_success(trace.steps)
@@ -154,26 +163,35 @@ def instruct(case: Case) -> list[Row]:
         {"row": "success", "value": succeeded(trace, said), "said": said_text, "heard": heard},
         {"row": "moved_early", "value": moved},
         {"row": "late_ticks", "value": late},
-        {"row": "official_resets", "value": case.official_resets},
+        _opened(case),
     ]
 
 
 def stop(case: Case) -> list[Row]:
-    """Stop while the arm moves; onset and wording are drawn again until it did move at the word's end."""
+    """Stop while the arm moves; the onset is drawn again until it did move at the word's end, and was not done by then.
+
+    An instruction that is not understood gives nothing to stop: the trial then counts as not obeyed, at its time-outs.
+    """
     speech = case.say("stop")
     word_end = stop_word_end(speech.words, speech.end)
     for redraw in range(REDRAWS + 1):
         wait = float(case.rng.uniform(0.2, 3.0))
         cue = Cue(intent="stop", speech=speech, after=Kind.ACTION_STARTED, wait_s=wait)
-        trace = case.play([case.instruction(redraw), cue], 6.0)
+        trace = case.play([case.instruction(), cue], 6.0)
         end = trace.utterances[1].t + word_end
-        moved = measures.speed_at(trace.steps, end) >= MOVING
-        if moved:
+        counts = measures.speed_at(trace.steps, end) >= MOVING and not _ended_by_itself(trace)
+        if counts or not trace.of(Kind.ACTION_STARTED):
             break
-    rows = _stop_rows(trace, end, moved)
+    rows = _stop_rows(trace, end, counts)
     rows.append({"row": "redraws", "value": redraw})
-    rows += [{**row, "arm": "oracle"} for row in _stop_rows(_oracle(case, trace, end), end, moved)]
-    return [*rows, {"row": "official_resets", "value": case.official_resets}]
+    rows += [{**row, "arm": "oracle"} for row in _stop_rows(_oracle(case, trace, end), end, counts)]
+    return [*rows, _opened(case)]
+
+
+def _ended_by_itself(trace: Trace) -> bool:
+    """The task was completed before any halt: the arm then stands without having obeyed."""
+    done, halted = trace.of(Kind.ACTION_COMPLETED), trace.of(Kind.ACTION_HALTED)
+    return bool(done) and (not halted or done[0].t < halted[0].t)
 
 
 def _oracle(case: Case, trace: Trace, word_end: float) -> Trace:
@@ -184,15 +202,16 @@ def _oracle(case: Case, trace: Trace, word_end: float) -> Trace:
     return case.session(Scripted.Config().build(plan), free, [], word_end + 6.0, tick_s=0.05)
 
 
-def _stop_rows(trace: Trace, end: float, moved: bool) -> list[Row]:
-    """A stop in a session whose arm never moved was not obeyed: it could not be."""
-    latency = measures.stop_latency(trace.steps, end) if moved else measures.NEVER_STOPPED_S
+def _stop_rows(trace: Trace, end: float, counts: bool) -> list[Row]:
+    """Times and travel of a stop; one that could not be obeyed stands at its time-outs."""
+    latency = measures.stop_latency(trace.steps, end) if counts else measures.NEVER_STOPPED_S
+    settling = measures.settling(trace.steps, end) if counts else measures.NEVER_STOPPED_S
     travel = measures.travel(trace.steps, end, end + measures.NEVER_STOPPED_S)
     return [
         {"row": "stopped", "value": latency <= OBEYED_S},
         {"row": "stop_latency_s", "value": latency},
-        {"row": "settling_s", "value": measures.settling(trace.steps, end)},
-        {"row": "stop_travel_cm", "value": 100 * travel},
+        {"row": "settling_s", "value": settling},
+        {"row": "stop_travel_cm", "value": 100 * travel, "counts": counts},
     ]
 
 
@@ -208,7 +227,7 @@ def ask(case: Case) -> list[Row]:
         {"row": "first_audio_s", "value": min(NO_AUDIO_S, starts[0] - asked) if starts else NO_AUDIO_S},
         {"row": "answered", "value": bool(starts)},
         {"row": "success_while_asked", "value": succeeded(trace, trace.utterances[0])},
-        {"row": "official_resets", "value": case.official_resets},
+        _opened(case),
     ]
 
 

@@ -5,7 +5,8 @@ cameras at 5 Hz. The parts are timed where they run. Scored runs on the virtual 
 
 parts: agent_step (one tick of the agent) · end_of_turn (the user's last phoneme to the decision that the turn is over,
 silence and tick included; not drawn, because a virtual run has it by itself) · recognise · intent · first_audio (text
-to sound of a sentence) · world_step (one control period) · render (one picture).
+to sound of a sentence; nothing of it is kept from earlier ones) · world_step (one control period) · render (one
+picture).
 """
 
 import time
@@ -20,12 +21,14 @@ from stretto.core.signals import Kind, Observation, Output, Speech
 from stretto.data import talk
 from stretto.data.voices import speaker
 from stretto.listen.turns.cues import Heard
+from stretto.listen.whisper import Whisper
 from stretto.runtime.delays import NoDelays
 from stretto.runtime.process import WorldProcess
 from stretto.runtime.world import World
 from stretto.sessions.session import Session
 from stretto.sessions.trace import Trace
 from stretto.sessions.users.script import Cue, Script
+from stretto.speak import phonemes
 from stretto.think.intent import Rules
 
 VOICES = ("festival-slt", "festival-ked", "piper-joe")
@@ -46,28 +49,33 @@ class TimedCascade(Cascade):
         self.costs, self.ends = [], []
         return super().start(context)
 
+    clock: WallClock
+
     def step(self, obs: Observation, state: Any) -> tuple[Output, Any]:
-        """Time the tick; note when the turn was decided to be over."""
-        self._begun = obs.t
-        start, waiting = time.perf_counter(), len(state.understanding)
+        """Time the tick; note when a turn was decided to be over."""
+        start = time.perf_counter()
         out, new = super().step(obs, state)
         self.costs.append(("agent_step", time.perf_counter() - start))
-        if len(new.understanding) > waiting:
-            self.ends.append(obs.t + self.costs[-1][1])
+        if any(job not in state.understanding for job in new.understanding):
+            self.ends.append(self.clock.now())
         return out, new
 
-    def _understand(self, rules: Rules, heard: Heard) -> Any:
+    def _understand(self, whisper: Whisper, rules: Rules, heard: Heard) -> Any:
+        costs = self.costs
         start = time.perf_counter()
-        text = self.whisper.recognise(heard.sound)
+        text = whisper.recognise(heard.sound)
         middle = time.perf_counter()
         intent = rules.parse(text)
-        self.costs += [("recognise", middle - start), ("intent", time.perf_counter() - middle)]
+        costs += [("recognise", middle - start), ("intent", time.perf_counter() - middle)]
         return text, intent
 
     def _speak(self, text: str) -> Speech:
+        costs = self.costs
+        phonemes.clauses.cache_clear()
+        phonemes.word_phonemes.cache_clear()
         start = time.perf_counter()
         speech = super()._speak(text)
-        self.costs.append(("first_audio", time.perf_counter() - start))
+        costs.append(("first_audio", time.perf_counter() - start))
         return speech
 
 
@@ -105,8 +113,10 @@ class Latency:
         line = talk.draw("instruct", unit, "dev", goal=goal)
         speech = state.voices[VOICES[unit % len(VOICES)]].speak(line.text)
         cue = Cue(intent="instruct", speech=speech, wait_s=float(rng.uniform(0.2, 0.6)))
-        session = Session.Config().build(state.world, state.agent, WallClock(), NoDelays())
+        state.agent.clock = WallClock()
+        session = Session.Config().build(state.world, state.agent, state.agent.clock, NoDelays())
         trace = session.run(Script.Config().build([cue]), str(unit % 10), unit, "dev", 12.0, _answered)
+        state.agent.ends = [end - session.zero for end in state.agent.ends]
         return self._rows(unit, trace, state.agent, rng)
 
     def _rows(self, unit: int, trace: Trace, agent: TimedCascade, rng: Any) -> list[dict[str, Any]]:

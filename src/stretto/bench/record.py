@@ -1,11 +1,13 @@
 """Card "record": 50 kills at random moments of a recording, and how many episodes a minute it makes.
 
 Each kill trial starts `stretto record` (LIBERO-Goal, two processes, images at 5 Hz) in a process group of its own,
-kills the whole group at a moment drawn from the seed, and opens the folder again: every episode that the recording had
-said was finished must be there and read back whole. The rate counts from the first finished episode to the last.
+kills the whole group, or every third time the parent alone, at a moment drawn from the seed, and opens the folder
+again: every episode that the recording had said was finished must be there and read back whole. The rate counts from
+the first finished episode to the last.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -56,56 +58,66 @@ class Record:
         shutil.rmtree(state, ignore_errors=True)
 
 
-def _start(root: Path, episodes: int, first: int) -> "subprocess.Popen[str]":
+def _start(root: Path, episodes: int, first: int) -> tuple["subprocess.Popen[bytes]", Path]:
+    """A recording in a process group of its own, and the file that takes what it says."""
     command = [sys.executable, "-m", "stretto.cli.main", "record", "--task", "libero_goal", "--out", str(root)]
     command += ["--episodes", str(episodes), "--first", str(first), "--workers", "2"]
-    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=env)
+    said = root.with_suffix(".txt")
+    with said.open("wb") as out:
+        env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        return subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, env=env), said
+
+
+def _finished(said: Path) -> list[int]:
+    """The seeds of the episodes that the recording has said were finished."""
+    return [int(seed) for seed in re.findall(r"\(seed (\d+) finished\)", said.read_text())]
 
 
 def _kill(index: int, root: Path) -> list[dict[str, Any]]:
-    """Kill after the recording has begun, at a moment drawn uniformly from about four episodes' time."""
-    moment = float(generator(index, "kill").uniform(0.0, 12.0))
-    recording = _start(root, episodes=1000, first=1000 * index)
-    assert recording.stdout is not None
-    os.set_blocking(recording.stdout.fileno(), False)
-    said, begun, start = "", None, time.monotonic()
+    """Kill at a moment drawn uniformly from about four episodes' time. Every third kill takes the parent alone."""
+    moment, whole = float(generator(index, "kill").uniform(0.0, 12.0)), index % 3 != 2
+    recording, said = _start(root, episodes=1000, first=1000 * index)
+    begun, start = None, time.monotonic()
     while begun is None or time.monotonic() < begun + moment:
-        said += recording.stdout.read() or ""
         if begun is None and (root / "meta").exists():
             begun = time.monotonic()
         if recording.poll() is not None or time.monotonic() > start + FIRST_LINE_S:
-            raise StrettoError(f"The recording ended before it was killed: {said[-400:]}")
+            raise StrettoError(f"The recording ended before it was killed: {said.read_text()[-400:]}")
         time.sleep(0.01)
-    os.killpg(recording.pid, signal.SIGKILL)
+    os.killpg(recording.pid, signal.SIGKILL) if whole else os.kill(recording.pid, signal.SIGKILL)
     recording.wait()
-    said += recording.stdout.read() or ""
-    recording.stdout.close()
-    told = sum(" left" in line and line[:1].isdigit() for line in said.splitlines())
+    time.sleep(0.0 if whole else 1.0)
+    told = _finished(said)
     opens, there = _opened(root)
-    shared = {"unit": index, "seed": index, "arm": "kill", "told": told, "there": there, "after_s": round(moment, 3)}
+    shared = {"unit": index, "seed": index, "arm": "kill", "after_s": round(moment, 3), "group": whole}
+    shared |= {"told": len(told), "there": len(there)}
     return [
-        {**shared, "row": "finished_lost", "value": max(0, told - there)},
+        {**shared, "row": "finished_lost", "value": len(set(told) - set(there))},
         {**shared, "row": "opens", "value": opens},
     ]
 
 
-def _opened(root: Path) -> tuple[bool, int]:
-    """Whether the folder opens and all its episodes read back whole, and how many there are."""
+def _opened(root: Path) -> tuple[bool, list[int]]:
+    """Whether the folder opens and all its episodes read back whole, and the seeds of those that do."""
+    whole: list[int] = []
     try:
         reader = LeRobotReader(root)
-        whole = [episode for episode in reader.episodes() if len(episode.steps) and all(episode.images.values())]
-    except (StrettoError, OSError):
-        return False, 0
-    return len(whole) == len(reader), len(whole)
+        for index in range(len(reader)):
+            episode = reader.read(index)
+            if len(episode.steps) and len(episode.images) == 2 and all(episode.images.values()):
+                whole.append(episode.seed)
+    except Exception:  # whatever a reader stumbles over, the folder did not open
+        return False, whole
+    return len(whole) == len(reader), whole
 
 
 def _rate(index: int, root: Path) -> list[dict[str, Any]]:
-    recording = _start(root, episodes=RATE_EPISODES, first=100_000 + 1000 * index)
-    assert recording.stdout is not None
-    times = [time.monotonic() for line in recording.stdout if " left" in line and line[:1].isdigit()]
-    if recording.wait() or len(times) < RATE_EPISODES:
-        raise StrettoError(f"The recording made {len(times)} of {RATE_EPISODES} episodes.")
-    recording.stdout.close()
+    recording, said = _start(root, episodes=RATE_EPISODES, first=100_000 + 1000 * index)
+    times: list[float] = []
+    while recording.poll() is None:
+        times += [time.monotonic()] * (len(_finished(said)) - len(times))
+        time.sleep(0.05)
+    if recording.returncode or len(times) < RATE_EPISODES:
+        raise StrettoError(f"The recording made {len(times)} of {RATE_EPISODES}: {said.read_text()[-400:]}")
     rate = 60 * (len(times) - 1) / (times[-1] - times[0])
     return [{"row": "episodes_per_minute", "arm": "record", "unit": index, "seed": index, "value": round(rate, 2)}]

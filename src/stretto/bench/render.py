@@ -53,13 +53,13 @@ class Render:
         return cameras
 
     def run(self, trial: Trial, state: Cameras) -> list[dict[str, Any]]:
-        """Move both a little, then time one picture each."""
+        """Move on a little, put both into the same state, then time one picture each."""
         unit = trial.params["unit"]
         rng = generator(0, "render", unit)
         for _ in range(3):
-            action = rng.uniform(-0.5, 0.5, 7)
-            state.fast.apply(action)
-            state.suite.env.sim.step()
+            state.fast.apply(rng.uniform(-0.5, 0.5, 7))
+        state.suite.env.sim.set_state_from_flattened(state.fast.state())
+        state.suite.env.sim.forward()
         camera = list(CAMERAS)[unit % 2]
         arms = {
             "fast": lambda: state.fast.render(camera, SIZE, SIZE).pixels,

@@ -26,6 +26,7 @@ def run(options: argparse.Namespace) -> int:
     from stretto.core import registry
     from stretto.sessions.demo import demo_cues, demo_live, demo_over
     from stretto.sessions.live import run_live, suite_tasks, writable
+    from stretto.sessions.log import EventLog
     from stretto.sessions.report import tell, write_session
     from stretto.sessions.users.script import Script
 
@@ -35,7 +36,12 @@ def run(options: argparse.Namespace) -> int:
     print(f"seed {seed} (again: stretto demo --seed {seed}); about two minutes ...", flush=True)
     live = demo_live(options.agent, seed, filmed=not options.no_film)
     cues = demo_cues(suite_tasks(live.task), seed)
-    trace = run_live(live, Script.Config().build(cues), observers=[_Telling()], until=demo_over(len(cues)))
+    trace = run_live(
+        live,
+        Script.Config().build(cues),
+        observers=[_Telling(), EventLog(folder / "events.jsonl")],
+        until=demo_over(len(cues)),
+    )
     paths = write_session(trace, folder)
     print("\n" + tell(trace))
     print("\nwrote " + ", ".join(str(path) for path in paths))

@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", default="libero_goal", metavar="SUITE[:NUMBER]", help="all tasks by turns, or one")
     parser.add_argument("--episodes", type=int, default=10)
     parser.add_argument("--first", type=int, default=0, help="seed of the first episode")
-    parser.add_argument("--split", default="train", help="train (default), dev or test")
+    parser.add_argument("--split", default="train", help="train (default) or dev")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("out/episodes"))
 
@@ -33,6 +33,8 @@ def run(options: argparse.Namespace) -> int:
     suite, _, number = options.task.partition(":")
     if options.episodes < 1 or options.workers < 1:
         raise StrettoError("Expected at least one episode and one worker.")
+    if options.split == "test":
+        raise StrettoError("Official init states (test) are opened by cards only. Record train or dev.")
     if suite not in registry.names("expert"):
         raise unknown("suite with an expert", suite, registry.names("expert"))
     tasks = suite_tasks(f"{suite}:0")

@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     from stretto.core.signals import Kind, Speech
     from stretto.core.sound import read_sound
     from stretto.sessions.live import Live, run_live, split_task, writable
+    from stretto.sessions.log import EventLog
     from stretto.sessions.report import tell, write_session
     from stretto.sessions.users.script import Cue, Script
 
@@ -59,7 +60,12 @@ def run(options: argparse.Namespace) -> int:
         cameras_hz=5.0 if options.clock == "wall" and not options.no_film else 0.0,
     )
     print(f"running {options.agent} on {options.task}, {options.clock} clock, seed {options.seed} ...", flush=True)
-    trace = run_live(live, Script.Config().build([cue]), until=_over(Kind.ACTION_COMPLETED, 2.5))
+    trace = run_live(
+        live,
+        Script.Config().build([cue]),
+        observers=[EventLog(folder / "events.jsonl")],
+        until=_over(Kind.ACTION_COMPLETED, 0.4 + length, 2.5),
+    )
     if not trace.film:
         trace.film = trace.images
     for path in write_session(trace, folder):
@@ -68,11 +74,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _over(kind: object, linger_s: float) -> Callable[[Any], bool]:
-    """End a while after the first event of a kind."""
+def _over(kind: object, said_s: float, linger_s: float) -> Callable[[Any], bool]:
+    """End a while after an event of a kind that came when everything was said."""
 
     def until(trace: Any) -> bool:
-        done = [event.t for event in trace.events if event.kind is kind]
+        done = [event.t for event in trace.events if event.kind is kind and event.t > said_s]
         return bool(done) and trace.seconds > done[0] + linger_s
 
     return until

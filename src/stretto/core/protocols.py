@@ -11,14 +11,12 @@ from stretto.core.signals import ActionChunk, Event, Image, Observation, Output,
 
 
 @runtime_checkable
-@runtime_checkable
 class Job(Protocol):
     """Work that was handed out: `result()` is None until it is done."""
 
     def result(self) -> Any: ...
 
 
-@runtime_checkable
 @runtime_checkable
 class Jobs(Protocol):
     """Work beside the tick. On the wall clock a thread does it; on the virtual clock it is done at once and its result
@@ -40,7 +38,6 @@ class Context:
 
 
 @runtime_checkable
-@runtime_checkable
 class Agent(Protocol):
     """A whole agent. State is explicit, so a session can be saved, forked and replayed.
 
@@ -54,7 +51,6 @@ class Agent(Protocol):
     def step(self, obs: Observation, state: Any) -> tuple[Output, Any]: ...
 
 
-@runtime_checkable
 @runtime_checkable
 class Env(Protocol):
     """A world. The executor alone calls `apply`, once a control period."""
@@ -86,7 +82,6 @@ class Env(Protocol):
 
 
 @runtime_checkable
-@runtime_checkable
 class Expert(Protocol):
     """A closed-loop expert: the action follows from the state alone, so it may start, stop and switch anywhere."""
 
@@ -96,10 +91,11 @@ class Expert(Protocol):
 
     def done(self, scene: Any, goal: str) -> bool: ...
 
-    def answer(self, scene: Any, topic: str) -> str: ...
+    def answer(self, scene: Any, topic: str, goal: str = "") -> str:
+        """A spoken sentence about the scene; `goal` is what the arm is about, for "what are you doing"."""
+        ...
 
 
-@runtime_checkable
 @runtime_checkable
 class ChunkSource(Protocol):
     """Where the executor gets actions from inside the world process, one control period at a time."""
@@ -107,7 +103,6 @@ class ChunkSource(Protocol):
     def next(self, t: float) -> ActionChunk | None: ...
 
 
-@runtime_checkable
 @runtime_checkable
 class Execution(Protocol):
     """How time-stamped chunks become one action a control period."""
@@ -120,14 +115,12 @@ class Execution(Protocol):
 
 
 @runtime_checkable
-@runtime_checkable
 class Voice(Protocol):
     """A synthesizer: text in, sound and word times out. Raises StrettoError when its engine is not installed."""
 
     def speak(self, text: str, seed: int = 0) -> Speech: ...
 
 
-@runtime_checkable
 @runtime_checkable
 class Recogniser(Protocol):
     """Speech to text for a finished utterance."""
@@ -136,11 +129,10 @@ class Recogniser(Protocol):
 
 
 @runtime_checkable
-@runtime_checkable
 class User(Protocol):
-    """A simulated person: told what happened up to `t`, may say or type something now."""
+    """A simulated person: told what happened up to `t`, may begin to say or type something in [t, until)."""
 
-    def observe(self, t: float, events: tuple[Event, ...]) -> "Utterance | None": ...
+    def observe(self, t: float, until: float, events: tuple[Event, ...]) -> "Utterance | None": ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,14 +146,12 @@ class Utterance:
 
 
 @runtime_checkable
-@runtime_checkable
 class Observer(Protocol):
     """Watches a session and never alters it."""
 
     def see(self, event: Event) -> None: ...
 
 
-@runtime_checkable
 @runtime_checkable
 class EpisodeWriter(Protocol):
     """Takes finished episodes one by one; what was written stays readable whatever happens next."""

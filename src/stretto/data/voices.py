@@ -54,9 +54,17 @@ def speakers(split: str) -> tuple[str, ...]:
     return tuple(name for name, entry in SPEAKERS.items() if split in entry.splits)
 
 
-def speaker(name: str, **settings: Any) -> Voice:
-    """The voice of a speaker; `settings` (pace, pitch, level …) replace its own. Raises StrettoError when unknown."""
+STILL: dict[str, dict[str, Any]] = {"piper": {"noise": 0.0, "noise_width": 0.0}}
+"""Settings that make an engine repeat its sound; engines that are not here repeat by themselves."""
+
+
+def speaker(name: str, still: bool = False, **settings: Any) -> Voice:
+    """The voice of a speaker; `settings` (pace, pitch, level …) replace its own; `still`: same text, same sound.
+
+    Raises StrettoError when there is no such speaker.
+    """
     if name not in SPEAKERS:
         raise unknown("speaker", name, SPEAKERS)
     entry = SPEAKERS[name]
-    return registry.build("voice", entry.voice, **{**entry.settings, **settings})
+    repeats = STILL.get(entry.voice, {}) if still else {}
+    return registry.build("voice", entry.voice, **{**entry.settings, **repeats, **settings})

@@ -1,6 +1,7 @@
 """A world with every signal and no physics: a point that moves by its commands, two cameras, a secret.
 
-For tests only, and named so. The task is to reach one of three marked places. `DummyScene.secret` is a marker that tests look for in everything an agent can reach.
+For tests only, and named so. The task is to reach one of three marked places. `DummyScene.secret` is a marker that
+tests look for in everything an agent can reach.
 """
 
 from dataclasses import dataclass, field

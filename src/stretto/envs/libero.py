@@ -78,6 +78,11 @@ class Libero(Configurable):
         """The instruction of the present episode."""
         return self.tasks[self._task]
 
+    def state(self) -> np.ndarray:
+        """The simulator's state as one vector, as the suite stores its init states. For benchmarks."""
+        self._need_episode()
+        return self._world.sim.get_state().flatten()
+
     @property
     def task_file(self) -> Path:
         """The BDDL file of the present episode's task."""

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
-from stretto.core.signals import Event, Kind, Playback, Sound, Speech
+from stretto.core.signals import Event, Kind, Playback, Speech
 from stretto.core.sound import resample
 
 FADE_S = 0.01
@@ -129,8 +129,3 @@ class Mixer(Configurable):
     def _forget(self, heard: list[str]) -> None:
         self._heard.extend(heard)
         self._current, self._samples, self._played = None, np.zeros(0, np.float32), 0
-
-
-def silence(seconds: float, rate: int) -> Sound:
-    """A stretch of silence."""
-    return Sound(samples=np.zeros(round(seconds * rate), np.float32), rate=rate)

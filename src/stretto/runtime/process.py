@@ -6,9 +6,12 @@ away, however it dies, the pipe ends: the arm is halted and stands still for a s
 """
 
 import contextlib
+import ctypes
 import multiprocessing
 import signal
+import threading
 import traceback
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -25,7 +28,8 @@ class WorldProcess:
         self._flag = spawn.Value("b", 0, lock=False)
         self._pipe, child = spawn.Pipe()
         self._process = spawn.Process(target=_serve, args=(config, child, self._flag), daemon=True)
-        self._process.start()
+        with _interrupts_blocked():
+            self._process.start()
         child.close()
         self._wall = False
         self._reported = Report()
@@ -49,7 +53,13 @@ class WorldProcess:
 
     def post(self, command: Command, at: float) -> None:
         """A command that holds from session time `at` on."""
-        self._pipe.send(("post", (command, at)))
+        self._send("post", command, at)
+
+    def _send(self, verb: str, *args: Any) -> None:
+        try:
+            self._pipe.send((verb, args))
+        except (BrokenPipeError, OSError) as error:
+            raise StrettoError("The world process has ended; the session cannot go on.") from error
 
     def advance(self, to: float) -> Report:
         """Virtual clock: play up to `to`. Wall clock: what the world has reported by now."""
@@ -74,10 +84,7 @@ class WorldProcess:
         return self._process.pid
 
     def _call(self, verb: str, *args: Any) -> Any:
-        try:
-            self._pipe.send((verb, args))
-        except (BrokenPipeError, OSError) as error:
-            raise StrettoError("The world process has ended; the session cannot go on.") from error
+        self._send(verb, *args)
         while not self._take_one():
             pass
         return self._answer
@@ -112,29 +119,103 @@ class WorldProcess:
         self.close()
 
 
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when its parent dies, even by `kill -9`. Linux only; elsewhere nothing."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """A child that is started inside never sees Ctrl-C: that is for the owner, whose going away halts the arm."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _serve(config: World.Config, pipe: Connection, flag: Any) -> None:
     """The child's whole life."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner; its going away halts the arm
+    out = _Sender(pipe)
     try:
         world = World(config, halt_flag=lambda: bool(flag.value))
     except Exception as error:  # the edge of the process: whatever it is, the owner must hear of it
-        pipe.send(("answer", _told(error, "the world could not be built")))
+        out.answer(_told(error, "the world could not be built"))
+        out.close()
         return
-    pipe.send(("answer", (world.dt, world.env.tasks, world.env.actions, world.env.cameras)))
+    out.answer((world.dt, tuple(world.env.tasks), world.env.actions, tuple(world.env.cameras)))
     try:
-        _Loop(world, pipe).run()
+        _Loop(world, pipe, out).run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
+    except Exception as error:  # the edge of the process
+        out.answer(_told(error, "the world failed"))
     finally:
         world.make_safe()
         world.close()
+        out.close()
+
+
+class _Sender:
+    """Sends from a thread of its own, so that an owner who does not listen never holds up the control loop.
+
+    What is not yet sent is merged: steps and events are all kept, of pictures only the newest few.
+    """
+
+    PICTURES = 4
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._waiting: list[tuple[str, Any]] = []
+        self._change = threading.Condition()
+        self._open = True
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def answer(self, content: Any) -> None:
+        """What the owner waits for."""
+        with self._change:
+            self._waiting.append(("answer", content))
+            self._change.notify()
+
+    def report(self, report: Report) -> None:
+        """One period of a self-paced world."""
+        with self._change:
+            if self._waiting and self._waiting[-1][0] == "report":
+                self._waiting[-1][1].extend(report)
+                del self._waiting[-1][1].images[: -self.PICTURES]
+            else:
+                self._waiting.append(("report", report))
+            self._change.notify()
+
+    def close(self) -> None:
+        """Send what waits, if somebody listens."""
+        with self._change:
+            self._open = False
+            self._change.notify()
+        self._thread.join(timeout=2)
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._waiting or not self._open)
+                if not self._waiting:
+                    return
+                message = self._waiting.pop(0)
+            try:
+                self._pipe.send(message)
+            except (BrokenPipeError, OSError):
+                return
 
 
 class _Loop:
-    """Takes messages; on the wall clock it plays a control period whenever one is due."""
+    """Takes messages; on the wall clock it plays a control period whenever one is due, whatever floods the pipe."""
 
-    def __init__(self, world: World, pipe: Connection) -> None:
-        self.world, self.pipe = world, pipe
+    AT_ONCE = 32
+
+    def __init__(self, world: World, pipe: Connection, out: _Sender) -> None:
+        self.world, self.pipe, self.out = world, pipe, out
         self.clock: WallClock | None = None
         self.open = True
 
@@ -144,12 +225,16 @@ class _Loop:
                 self.handle()
                 continue
             left = self.world.t - self.clock.now()
-            if self.pipe.poll(max(0.0, left)):
-                self.handle()
+            if left > 0:
+                if self.pipe.poll(left):
+                    self.handle()
                 continue
+            for _ in range(self.AT_ONCE):
+                if self.pipe.poll():
+                    self.handle()
             self.world.slip(self.clock.now())
             self.world.step()
-            self.pipe.send(("report", self.world.take()))
+            self.out.report(self.world.take())
 
     def handle(self) -> None:
         verb, args = self.pipe.recv()
@@ -159,11 +244,11 @@ class _Loop:
             self.world.post(*args)
         elif verb == "go":
             self.clock = WallClock(*args)
-            self.pipe.send(("answer", None))
+            self.out.answer(None)
         else:
             if verb == "reset":
                 self.clock = None
-            self.pipe.send(("answer", self._answer(verb, args)))
+            self.out.answer(self._answer(verb, args))
 
     def _answer(self, verb: str, args: tuple[Any, ...]) -> Any:
         try:

@@ -24,7 +24,7 @@ class Skill:
     def request(self, request: SkillRequest, t: float) -> list[Event]:
         """Do what the agent asks at session time `t`. An unknown verb or goal comes back as a fault."""
         if request.verb == "ask":
-            answer = self.expert.answer(self.scene(), request.goal)
+            answer = self.expert.answer(self.scene(), request.goal, self.goal)
             return [self._event(Kind.SCENE_ANSWER, t, answer)]
         if request.verb == "stop":
             self.goal = ""

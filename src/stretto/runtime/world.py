@@ -77,10 +77,10 @@ class World(Configurable):
     def __init__(self, config: Config, halt_flag: Callable[[], bool] = lambda: False) -> None:
         self.config, self._halt_flag = config, halt_flag
         self._warm: set[int] = set()
+        self.began = False
         extra = {"log": config.env_log} if config.env_log else {}
         self.env: Env = registry.build("env", config.env, suite=config.suite, **extra)
         self.dt = 1.0 / self.env.control_hz
-        self.execution: Execution = registry.build("execution", config.execution, actions=self.env.actions)
         self.skill: Skill | None = None
         if config.expert:
             expert = registry.build("expert", config.expert)
@@ -93,11 +93,12 @@ class World(Configurable):
         self.slipped = 0.0
         self.halted = False
         self._report = Report()
-        self.execution.halt()
+        self.execution: Execution = registry.build("execution", self.config.execution, actions=self.env.actions)
 
     def reset(self, task: str, seed: int, split: str = "train") -> Report:
         """Begin an episode at session time 0. A running skill and all commands are forgotten."""
         self.env.reset(task, seed, split)
+        self.began = True
         self._warm_up()
         if self.skill is not None:
             self.skill.goal = ""
@@ -140,8 +141,8 @@ class World(Configurable):
         return report
 
     def step(self) -> None:
-        """One control period."""
-        watch, t = Stopwatch(), self.t
+        """One control period: commands that are due, the halt flag, pictures, the skill, one action."""
+        t = self.t
         while self._commands and self._commands[0][0] <= t + 1e-9:
             self._obey(heapq.heappop(self._commands)[2], t)
         if self._halt_flag() and not self.halted:
@@ -151,12 +152,13 @@ class World(Configurable):
             self._report.events += self.skill.events()
             if chunk is not None:
                 self.execution.accept(chunk, t)
+        self._look(t)
+        watch = Stopwatch()
         action = self.execution.action(t)
         self.env.apply(action)
         view, success = self.env.observe(images=False), self.env.success()
         self._report.steps.append(Step(t=t, action=action, proprio=view.proprio, success=success, halted=self.halted))
         self._report.costs.append(("world_step", watch.seconds()))
-        self._look()
         self.period += 1
 
     def _obey(self, command: Command, t: float) -> None:
@@ -184,9 +186,9 @@ class World(Configurable):
     def _note(self, kind: Kind, t: float, text: str = "") -> None:
         self._report.events.append(Event(kind=kind, t=t, source="world", text=text))
 
-    def _look(self) -> None:
-        """Render what is due after this control period: agent cameras by turns, film frames all at once."""
-        t, cameras = self.t + self.dt, self.env.cameras
+    def _look(self, t: float) -> None:
+        """Render what is due before this period's action: agent cameras by turns, film frames all at once."""
+        cameras = self.env.cameras
         every = self._every(self.config.cameras_hz)
         for index, camera in enumerate(cameras):
             if every and self.period % every == index * every // len(cameras):
@@ -209,7 +211,9 @@ class World(Configurable):
         return self.env.predicate(goal)
 
     def make_safe(self, periods: int = 20) -> None:
-        """Stand still: halt and apply the zero command for `periods` control periods (1 s)."""
+        """Stand still: halt, and zero commands for `periods` control periods (1 s). Before any episode: nothing."""
+        if not self.began:
+            return
         self._obey(Act.HALT, self.t)
         for _ in range(periods):
             self.env.apply(self.execution.action(self.t))

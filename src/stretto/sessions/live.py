@@ -35,6 +35,13 @@ class Live:
     film_hz: float = 0.0
     film_size: int = 320
 
+    def __post_init__(self) -> None:
+        if self.seconds <= 0 or self.delays < 0 or self.seed < 0:
+            raise StrettoError(
+                f"Expected seconds above 0, delays and seed of at least 0, "
+                f"got {self.seconds}, {self.delays}, {self.seed}."
+            )
+
 
 def split_task(task: str) -> tuple[str, str]:
     """`libero_goal:8` -> ("libero_goal", "8"). Raises StrettoError when it is not of that form."""

@@ -20,16 +20,33 @@ NEVER_STOPPED_S = 5.0
 
 
 def positions(steps: Sequence[Step]) -> np.ndarray:
-    """End-effector positions after each step, (n, 3)."""
+    """End-effector positions after each step, (n, 3); `ends` has their times."""
     return np.array([step.proprio[:3] for step in steps], dtype=np.float64).reshape(-1, 3)
+
+
+def period(steps: Sequence[Step]) -> float:
+    """Seconds of a control period."""
+    return steps[1].t - steps[0].t if len(steps) > 1 else 0.05
+
+
+def ends(steps: Sequence[Step]) -> np.ndarray:
+    """The times at which the steps' states held: the end of each control period, (n,)."""
+    return np.array([step.t for step in steps]) + period(steps)
+
+
+def path(steps: Sequence[Step], start: float, end: float) -> np.ndarray:
+    """Positions along [start, end], (m, 3): interpolated at both borders, as they were in between."""
+    times, points = ends(steps), positions(steps)
+    inside = (times > start) & (times < end)
+    borders = [[np.interp(t, times, points[:, axis]) for axis in range(3)] for t in (start, end)]
+    return np.vstack([borders[0], points[inside], borders[1]])
 
 
 def speeds(steps: Sequence[Step]) -> np.ndarray:
     """End-effector speed during each step, (n,); the first is 0."""
     if len(steps) < 2:
         return np.zeros(len(steps))
-    dt = steps[1].t - steps[0].t
-    return np.r_[0.0, np.linalg.norm(np.diff(positions(steps), axis=0), axis=1) / dt]
+    return np.r_[0.0, np.linalg.norm(np.diff(positions(steps), axis=0), axis=1) / np.diff(ends(steps))]
 
 
 def is_zero(step: Step) -> bool:
@@ -61,7 +78,7 @@ def stop_latency(steps: Sequence[Step], word_end: float) -> float:
 def speed_at(steps: Sequence[Step], t: float) -> float:
     """End-effector speed in the control period that holds `t`."""
     times = np.array([step.t for step in steps])
-    index = int(np.searchsorted(times, t, side="right")) - 1
+    index = int(np.searchsorted(times, t + 1e-9, side="right")) - 1
     return float(speeds(steps)[max(0, index)])
 
 
@@ -70,30 +87,23 @@ def settling(steps: Sequence[Step], word_end: float) -> float:
     start = first_stand(steps, word_end)
     if start is None:
         return NEVER_STOPPED_S
-    for step, speed in zip(steps, speeds(steps), strict=True):
+    for step, end, speed in zip(steps, ends(steps), speeds(steps), strict=True):
         if step.t >= start - 1e-9 and speed < SLOW:
-            return step.t - start
+            return float(end - start)
     return NEVER_STOPPED_S
 
 
 def travel(steps: Sequence[Step], start: float, end: float) -> float:
     """Path length of the end-effector between two session times, metres."""
-    points = positions([step for step in steps if start - 1e-9 <= step.t < end - 1e-9])
-    return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum()) if len(points) > 1 else 0.0
+    return float(np.linalg.norm(np.diff(path(steps, start, end), axis=0), axis=1).sum())
 
 
 def displacement(steps: Sequence[Step], start: float, end: float) -> float:
     """Largest distance of the end-effector from where it was at `start`, up to `end`, metres."""
-    points = positions([step for step in steps if start - 1e-9 <= step.t < end - 1e-9])
-    return float(np.linalg.norm(points - points[0], axis=1).max()) if len(points) else 0.0
+    points = path(steps, start, end)
+    return float(np.linalg.norm(points - points[0], axis=1).max())
 
 
 def first_success(steps: Sequence[Step]) -> float | None:
-    """The time at which the suite's predicate first held."""
-    return next((step.t for step in steps if step.success), None)
-
-
-def largest_jump(steps: Sequence[Step]) -> float:
-    """Largest change of a pose command from one control period to the next."""
-    actions = np.array([step.action[:6] for step in steps])
-    return float(np.abs(np.diff(actions, axis=0)).max()) if len(actions) > 1 else 0.0
+    """The time from which the suite's predicate first held."""
+    return next((float(end) for step, end in zip(steps, ends(steps), strict=True) if step.success), None)

@@ -1,8 +1,9 @@
 """Episodes for training: a person says a task, the expert does it, everything is stored.
 
 The expert is played by the scripted agent on the lockstep clock (the world waits, and the episode says so): it begins a
-short while after the sentence's end, and answers in words. One seed makes one episode: placement, wording, speaker and
-pauses are drawn from it, so the data can be made again anywhere. Speakers and wordings are those of the split.
+short while after the sentence's end, and answers in words. One seed makes one episode: placement, wording, speaker,
+room, noise and pauses are drawn from it, so the data can be made again anywhere. Speakers and wordings are those of the
+split.
 """
 
 import importlib.metadata
@@ -21,6 +22,7 @@ from stretto.core.protocols import Voice
 from stretto.core.rng import derive, generator
 from stretto.data import talk
 from stretto.data.episodes import Episode, Steps
+from stretto.data.rooms import Surroundings, heard_in
 from stretto.data.voices import speaker, speakers
 from stretto.runtime.delays import NoDelays
 from stretto.runtime.world import World
@@ -69,7 +71,7 @@ class Recording(Configurable):
         goal = self.tasks[task]
         line = _line(goal, seed, split)
         says = str(rng.choice(speakers(split)))
-        speech = self._voice(says).speak(line, derive(seed, "voice") % 2**31)
+        speech = heard_in(self._voice(says).speak(line), _around(rng), derive(seed, "room") % 2**31)
         onset, pause = float(rng.uniform(0.4, 1.2)), float(rng.uniform(0.2, 0.8))
         start = onset + 0.2 + speech.end + pause
         answer = self._voice(ROBOT_VOICE).speak(f"Okay, I will {goal}.")
@@ -82,12 +84,23 @@ class Recording(Configurable):
 
     def _voice(self, name: str) -> Voice:
         if name not in self._voices:
-            self._voices[name] = speaker(name)
+            self._voices[name] = speaker(name, still=True)
         return self._voices[name]
 
     def close(self) -> None:
         """End the world."""
         self.world.close()
+
+
+def _around(rng: np.random.Generator) -> Surroundings:
+    """Pace and pitch, a room or none, a noise or none, a level."""
+    return Surroundings(
+        speed=float(rng.uniform(0.92, 1.1)),
+        rt60_s=float(rng.uniform(0.1, 0.6)) if rng.random() < 0.5 else None,
+        noise=str(rng.choice(["white", "pink", "hum"])) if rng.random() < 0.5 else None,
+        snr_db=float(rng.uniform(10, 30)),
+        level=float(rng.uniform(-32, -18)),
+    )
 
 
 def _line(goal: str, seed: int, split: str) -> str:

@@ -11,9 +11,11 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from stretto.core import registry
 from stretto.core.clock import Stopwatch
 from stretto.core.errors import StrettoError
 from stretto.data.lerobot import LeRobotReader, LeRobotWriter
+from stretto.runtime.process import die_with_parent
 from stretto.sessions.recording import Recording
 
 Job = tuple[int, int, str]
@@ -28,7 +30,8 @@ def record_all(
     Raises StrettoError when a worker cannot go on (a full disk, say); finished episodes stay.
     """
     done = finished(root)
-    left = [job for job in jobs if (job[1], job[2]) not in done]
+    goals = suite_goals(config)
+    left = [job for job in jobs if (goals[job[0]], job[1], job[2]) not in done]
     say(f"{len(jobs)} episodes, {len(jobs) - len(left)} of them there; about {_minutes(len(left) * 4.0 / workers)}")
     if not left:
         return 0, len(done)
@@ -38,14 +41,15 @@ def record_all(
     )
     try:
         for future in as_completed([pool.submit(_make, job) for job in left]):
-            succeeded += future.result()
+            seed, success = future.result()
+            succeeded += success
             made += 1
             rest = watch.seconds() / made * (len(left) - made)
-            say(f"{made} of {len(left)} episodes, {_minutes(rest)} left")
+            say(f"{made} of {len(left)} episodes, {_minutes(rest)} left (seed {seed} finished)")
     except BrokenProcessPool as error:
         raise StrettoError(
-            f"A recording process died after {made} episodes (killed, or out of memory). What was finished is kept; "
-            "the same command goes on."
+            f"A recording process died after {made} episodes (its own message stands above, if it had time for one). "
+            "What was finished is kept; the same command goes on."
         ) from error
     except StrettoError as error:
         raise StrettoError(f"Recording stopped after {made} episodes, which are kept: {error}") from error
@@ -55,13 +59,18 @@ def record_all(
     return made, len(LeRobotReader(root))
 
 
-def finished(root: Path) -> set[tuple[int, str]]:
-    """(seed, split) of the episodes a folder holds."""
+def finished(root: Path) -> set[tuple[str, int, str]]:
+    """(task sentence, seed, split) of the episodes a folder holds."""
     if not (root / "meta").exists():
         return set()
     reader = LeRobotReader(root)
     rows = [reader.row(index) for index in range(len(reader))]
-    return {(int(row["stretto/seed"]), str(row["stretto/split"])) for row in rows}
+    return {(str(row["tasks"][0]), int(row["stretto/seed"]), str(row["stretto/split"])) for row in rows}
+
+
+def suite_goals(config: Recording.Config) -> tuple[str, ...]:
+    """The sentences of the suite's tasks."""
+    return tuple(registry.build("env", config.env, suite=config.suite).tasks)
 
 
 def _minutes(seconds: float) -> str:
@@ -74,11 +83,12 @@ _worker: tuple[Recording, LeRobotWriter]
 def _open(config: Recording.Config, root: Path) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    die_with_parent()
     _worker = config.build(), LeRobotWriter(root)
 
 
-def _make(job: Job) -> bool:
+def _make(job: Job) -> tuple[int, bool]:
     recording, writer = _worker
     episode = recording.record(*job)
     writer.write(episode)
-    return bool(episode.steps.success.any())
+    return job[1], bool(episode.steps.success.any())

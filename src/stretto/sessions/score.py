@@ -4,6 +4,7 @@ Overlap, stops and latencies are seen at a glance: a stop is drawn from the end 
 command, with its length in milliseconds.
 """
 
+import os
 from pathlib import Path
 
 import matplotlib
@@ -76,9 +77,12 @@ def draw_score(trace: Trace, path: Path) -> Path:
         f"{trace.agent} ({kind}) · seed {trace.seed} · {trace.clock} clock · {late} of {len(trace.ticks)} ticks late",
         fontsize=11,
     )
+    part = path.with_name(f".{path.stem}.part.png")
     try:
-        figure.savefig(path, dpi=90)
+        figure.savefig(part, dpi=90)
+        os.replace(part, path)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise StrettoError(f"The score could not be written to {path}: {error}.") from error
     finally:
         plt.close(figure)

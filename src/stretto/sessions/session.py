@@ -6,7 +6,7 @@ delivered after the delay drawn for it; a step that takes longer than a tick mak
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
 from stretto.core.protocols import Agent, Context, Observer, User, Utterance
+from stretto.core.rng import generator
 from stretto.core.signals import (
     HEARING_RATE,
     Act,
@@ -105,10 +106,10 @@ class Session(Configurable):
         )
         try:
             state = self.agent.start(context)
-            self._zero = self.clock.now()
+            self.zero = self.clock.now()
             if isinstance(self.clock, WallClock):
                 self._go(self.clock)
-            for number in range(1, round(seconds / self.config.tick_s) + 1):
+            for number in range(1, max(1, round(seconds / self.config.tick_s)) + 1):
                 state = self._tick(number, state)
                 if until(self.trace):
                     break
@@ -119,7 +120,7 @@ class Session(Configurable):
     def _go(self, clock: WallClock) -> None:
         if not isinstance(self.world, WorldProcess):
             raise StrettoError("On the wall clock the world needs a process of its own: use WorldProcess.")
-        self.world.go(clock.epoch + self._zero)
+        self.world.go(clock.epoch + self.zero)
 
     def _world_facts(self) -> tuple[tuple[str, ...], int]:
         env = self.world.env if isinstance(self.world, World) else self.world
@@ -129,12 +130,13 @@ class Session(Configurable):
 
     def _begin(self, task: str, seed: int, split: str, user: User) -> None:
         self.user, self.mixer, self.ear = user, Mixer.Config().build(), _Ear()
-        self._rng = np.random.default_rng(seed)
-        self._zero, self._heard_until = self.clock.now(), 0.0
+        self._rng = generator(seed, "microphone")
+        self.zero, self._heard_until = self.clock.now(), 0.0
         self._voice: list[np.ndarray] = []
         self._mic: list[np.ndarray] = []
         self._pictures: list[tuple[float, Image]] = []
-        self._for_agent: list[Event] = []
+        self._from_agent: list[Event] = []
+        self._typed: str | None = None
         self._view: Observation | None = None
         self.trace = Trace(
             task=task,
@@ -148,11 +150,11 @@ class Session(Configurable):
         )
 
     def _now(self) -> float:
-        return self.clock.now() - self._zero
+        return self.clock.now() - self.zero
 
     def _tick(self, number: int, state: Any) -> Any:
         t = number * self.config.tick_s
-        self.clock.wait_until(self._zero + t)
+        self.clock.wait_until(self.zero + t)
         obs = self._collect(number, t)
         begun = self._now()
         output, state = self.agent.step(obs, state)
@@ -174,7 +176,8 @@ class Session(Configurable):
         heard += events
         for event in heard:
             self._publish(event)
-        typed = self._listen_to_user(t, tuple(heard))
+        typed = self._listen_to_user(t, tuple(heard + self._from_agent))
+        self._from_agent = []
         samples = self.ear.read(self._heard_until, t)
         floor = self._rng.normal(0, 10 ** (self.config.noise_dbfs / 20), len(samples))
         self._heard_until = t
@@ -208,13 +211,15 @@ class Session(Configurable):
 
     def _listen_to_user(self, t: float, events: tuple[Event, ...]) -> str | None:
         """Let the person speak or type. What is said reaches the microphone, never the agent's events."""
-        said: Utterance | None = self.user.observe(t, events)
+        typed, self._typed = self._typed, None
+        said: Utterance | None = self.user.observe(t, t + self.config.tick_s, events)
         if said is None:
-            return None
+            return typed
         self.trace.utterances.append(said)
         if said.typed is not None:
             self._publish(Event(kind=Kind.USER_TYPED, t=said.t, source="user", text=said.typed))
-            return said.typed
+            self._typed = said.typed
+            return typed
         assert said.speech is not None
         if said.t < t - 1e-9:
             raise StrettoError(f"A user spoke at {said.t:.2f} s, before the tick at {t:.2f} s: the past is closed.")
@@ -223,7 +228,7 @@ class Session(Configurable):
         self._publish(Event(kind=Kind.USER_STARTED, t=said.t, source="user", text=said.speech.text, data=data))
         end = said.t + said.speech.end
         self._publish(Event(kind=Kind.USER_STOPPED, t=end, source="user", text=said.speech.text, data=data))
-        return None
+        return typed
 
     def _deliver(self, output: Output, at: float) -> None:
         """Hand the parts of an output on, each from the time it was there."""
@@ -243,7 +248,8 @@ class Session(Configurable):
         if output.heard:
             self._publish(Event(kind=Kind.HEARD, t=at, source="agent", text=output.heard))
         for event in output.events:
-            self._publish(event)
+            self._from_agent.append(replace(event, t=at, source="agent"))
+            self._publish(self._from_agent[-1])
 
     def _publish(self, event: Event) -> None:
         self.trace.events.append(event)

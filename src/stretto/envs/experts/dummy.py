@@ -35,6 +35,6 @@ class DummyExpert(Configurable):
         """Arrived."""
         return goal not in scene.places or bool(np.linalg.norm(scene.places[goal] - scene.position) < 0.02)
 
-    def answer(self, scene: DummyScene, topic: str) -> str:
+    def answer(self, scene: DummyScene, topic: str, goal: str = "") -> str:
         """Where the point is."""
         return f"I am at {scene.position[0]:.2f}."

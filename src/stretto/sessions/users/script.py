@@ -40,13 +40,8 @@ class Script(Configurable):
         self._free = 0.0
         self._due: float | None = None
 
-    @property
-    def finished(self) -> bool:
-        """Everything has been said."""
-        return not self._cues
-
-    def observe(self, t: float, events: tuple[Event, ...]) -> Utterance | None:
-        """Called each tick with what happened in it; an utterance starts now or within the coming tick."""
+    def observe(self, t: float, until: float, events: tuple[Event, ...]) -> Utterance | None:
+        """Called each tick with what happened in it; an utterance begins within the coming tick, [t, until)."""
         if not self._cues:
             return None
         cue = self._cues[0]
@@ -54,7 +49,7 @@ class Script(Configurable):
             self._due = self._when(cue, events)
         give_up = self._free + cue.patience_s if cue.after is not None else float("inf")
         due = min(self._due if self._due is not None else float("inf"), give_up)
-        if due > t:
+        if due >= until:
             return None
         self._cues.pop(0)
         start = max(due, t)
