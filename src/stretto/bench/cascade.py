@@ -174,7 +174,9 @@ def stop(case: Case) -> list[Row]:
     """
     speech = case.say("stop")
     word_end = stop_word_end(speech.words, speech.end)
-    for redraw in range(REDRAWS + 1):
+    redraws = -1
+    while redraws < REDRAWS:
+        redraws += 1
         wait = float(case.rng.uniform(0.2, 3.0))
         cue = Cue(intent="stop", speech=speech, after=Kind.ACTION_STARTED, wait_s=wait)
         trace = case.play([case.instruction(), cue], 6.0)
@@ -183,7 +185,7 @@ def stop(case: Case) -> list[Row]:
         if counts or not trace.of(Kind.ACTION_STARTED):
             break
     rows = _stop_rows(trace, end, counts)
-    rows.append({"row": "redraws", "value": redraw})
+    rows.append({"row": "redraws", "value": redraws})
     rows += [{**row, "arm": "oracle"} for row in _stop_rows(_oracle(case, trace, end), end, counts)]
     return [*rows, _opened(case)]
 

@@ -26,9 +26,11 @@ _PLACES = ("stove", "cabinet", "plate", "rack", "bowl", "top drawer", "drawer", 
 _FIXTURES = {"stove": "on the left", "cabinet": "on the right", "rack": "behind the cabinet on the right"}
 
 
-def answer(scene: Scene, topic: str) -> str:
-    """One English sentence about `topic`, a question in plain words."""
+def answer(scene: Scene, topic: str, goal: str = "") -> str:
+    """One English sentence about `topic`, a question in plain words; `goal` is what the arm is about."""
     text = " ".join(re.findall(r"[a-z]+", topic.lower()))
+    if re.search(r"\b(?:are|re) you (?:doing|up to|working on)\b|\byour task\b", text):
+        return f"I am going to {goal}." if goal else "I am not doing anything."
     for pattern, reply in _REPLIES:
         found = re.search(pattern, text)
         if found:

@@ -40,9 +40,9 @@ class LiberoGoalExpert(Configurable):
         _known(goal)
         return finished(Hand(scene), goal)
 
-    def answer(self, scene: Scene, topic: str) -> str:
+    def answer(self, scene: Scene, topic: str, goal: str = "") -> str:
         """A short spoken sentence about the scene, for a question such as "where is the bowl"."""
-        return answer(scene, topic)
+        return answer(scene, topic, goal)
 
 
 def _known(goal: str) -> Callable[[Hand, str], Action]:
