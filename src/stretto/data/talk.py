@@ -63,7 +63,7 @@ GOALS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "set the bowl on top of the cabinet",
             "move the bowl to the top of the cabinet",
-            "the bowl goes on top of the cabinet",
+            "take the bowl and put it on top of the cabinet",
         ),
     ),
     "push the plate to the front of the stove": (

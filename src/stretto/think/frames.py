@@ -134,10 +134,9 @@ class Names:
         """The mentions in a transcript, in order, none overlapping."""
         found = []
         for call, name in self._calls:
-            joined = "".join(call)
             for size in range(1, 4):
                 for start in range(len(words) - size + 1):
-                    score = self._score(words, start, size, call, joined)
+                    score = self._score(words, start, size, call, name)
                     if score:
                         found.append(Mention(name, start, start + size, score))
         found.sort(key=lambda each: (-(each.score + 0.12 * (each.end - each.start)), each.start))
@@ -147,15 +146,17 @@ class Names:
                 kept.append(each)
         return sorted(kept, key=lambda each: each.start)
 
-    def _score(self, words: list[str], start: int, size: int, call: tuple[str, ...], joined: str) -> float:
+    def _score(self, words: list[str], start: int, size: int, call: tuple[str, ...], name: str) -> float:
         """How well the window of words sounds like the call, or 0."""
-        window = words[start : start + size]
+        window, joined = words[start : start + size], "".join(call)
         if (
             _ELSEWHERE & set(window) - set(call)
             or size < len(call) - 1
             or size > len(call) + 1
             or any(word in _ARTICLES for word in window)
         ):
+            return 0.0
+        if len(call) == 1 and name.startswith(f"{joined} ") and window != [joined]:
             return 0.0
         after_article = start > 0 and words[start - 1] in _ARTICLES
         known = [word in _COMMON and word not in call for word in window]
@@ -202,7 +203,7 @@ def _alike(heard: str, wanted: str) -> float:
     return similarity(heard, wanted)
 
 
-_GRAMMAR = word_set("top middle bottom front inside side way thing things moment second minute left right mind")
+_GRAMMAR = word_set("top middle bottom front inside side way thing things moment second minute left right mind mine")
 
 
 _COMMON = _SMALL | _VERB_OF.keys() | _GRAMMAR
