@@ -48,7 +48,7 @@ class Experts:
         self.inits, self.seed = inits, seed
 
     def trials(self, n: int | None) -> list[Trial]:
-        """200 undisturbed, 60 interrupted with something in the hand, 120 sent on to another goal; or about `n` in all."""
+        """200 undisturbed, 60 interrupted with something in the hand, 120 sent on to another goal; or about `n`."""
         every = [
             Trial(f"success/{task}/{init}", {"kind": "success", "task": task, "init": init})
             for init in self.inits
@@ -131,17 +131,18 @@ def put_down(env: Libero) -> tuple[bool, float, bool]:
     expert, scene = LiberoGoalExpert(), env.scene()
     held = Hand(scene).held
     assert held is not None
-    highest, touched = 0.0, True
+    highest, in_hand = 0.0, True
     for _ in range(DOWN_LIMIT):
         env.apply(expert.act(scene, "put it down"))
-        touching = any(other.startswith("gripper0") for one, other in scene.contacts() if one == held)
-        if touched and not touching:
+        touched = any(other.startswith("gripper0") for one, other in scene.contacts() if one == held)
+        now = touched or Hand(scene).held == held
+        if in_hand and not now:
             highest = max(highest, scene.clearance(held))
-        touched = touching
+        in_hand = now
         if expert.done(scene, "put it down"):
             break
     down = Hand(scene).held is None and scene.clearance(held) < 0.01 and scene.position(held)[2] > 0.85
-    return down, highest, highest > DROP
+    return bool(down), highest, highest > DROP
 
 
 def _success(env: Libero, task: int, init: int) -> list[dict[str, Any]]:

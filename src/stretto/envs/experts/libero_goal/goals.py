@@ -71,7 +71,7 @@ def bowl_in_drawer(hand: Hand, goal: str) -> Action:
             return put_down(hand, BOWL)
         bowl = scene.position(BOWL)
         if bowl[2] < 0.95 and bowl[0] > -0.12 and bowl[1] < 0.07:
-            return push(hand, BOWL, np.array([-0.13, 0.085]), 0.01)
+            return either(_uncover(hand, BOWL), lambda: push(hand, BOWL, np.array([-0.13, 0.085]), 0.01))
         return either(_shut(hand, ("middle", "bottom")), lambda: open_drawer(hand, "top"))
     return pick_place(hand, BOWL, bowl_place(hand, "drawer"), bowl_grasp(hand), goal)
 
@@ -117,9 +117,13 @@ def either(first: Action | None, *others: Callable[[], Action | None]) -> Action
 
 
 def _first(hand: Hand, needed: str | None) -> Action | None:
-    """Puts down what is held and not needed; None when there is nothing to do."""
-    if hand.held is not None and hand.held != needed:
-        return put_down(hand, hand.held)
+    """Puts down what is held and not needed, and leaves what the open fingers are around; else None."""
+    if hand.held is not None:
+        return put_down(hand, hand.held) if hand.held != needed else None
+    for name in (BOWL, CHEESE, BOTTLE):
+        together = {name, needed} == {BOWL, CHEESE}  # the one may lie in the other
+        if name != needed and not together and hand.within(name, 0.012):
+            return withdraw(hand)
     return None
 
 
@@ -166,7 +170,7 @@ def finished(hand: Hand, goal: str) -> bool:
     if hand.held is not None or hand.between:
         return False
     if goal == PUT_DOWN:
-        return near_object(hand) > 0.05 or hand.command > 0.9
+        return near_object(hand) > 0.05 or hand.opening < 0.003
     if not hand.scene.predicate(goal):
         return False
     places = [hand.scene.geom(geom) for geom in HANDLES.values()] + [hand.scene.geom("flat_stove_1_g20")]

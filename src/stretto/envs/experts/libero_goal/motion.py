@@ -101,7 +101,8 @@ class Hand:
         if self.command < 0.2:
             return None
         touched = [name for name in self.between if name in _GRASPED]
-        if not touched and self.firm and self.opening > 0.004:  # contacts of a firm grip come and go
+        closed_on_something = self.command > 0.9 and self.opening > 0.003
+        if not self.between and closed_on_something:  # contacts of a firm grip come and go
             touched = [name for name in _GRASPED if self.within(name, 0.012)]
         return touched[0] if touched else None
 
@@ -133,7 +134,7 @@ class Hand:
     @property
     def tilted(self) -> bool:
         """Whether the hand points away from straight down by more than 20 degrees."""
-        return self.approach[2] > -0.94
+        return bool(self.approach[2] > -0.94)
 
     def angle(self, rotation: Mat) -> float:
         """Angle (rad) between the hand's rotation and another."""

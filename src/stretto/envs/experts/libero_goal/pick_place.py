@@ -18,8 +18,10 @@ from stretto.envs.experts.libero_goal.motion import (
     BOWL,
     CABINET,
     CHEESE,
+    KNOB,
     PLATE,
     RACK,
+    STOVE,
     TABLE,
     Action,
     Hand,
@@ -35,6 +37,12 @@ from stretto.envs.experts.libero_goal.motion import (
 
 UP = np.array([0.0, 0.0, 1.0])
 _X = np.array([1.0, 0.0, 0.0])
+_SHOULDER = np.array([-0.66, 0.0])
+"""Where the arm stands; farther than 70 cm from it the elbow straightens, and a straight elbow does not bend again."""
+_KEEP_FREE = [
+    (np.array([-0.10, -0.2, 0.0]), np.array([0.17, 0.10, 0.0])),  # under the drawers
+    (np.array([-0.11, 0.14, 0.0]), np.array([0.02, 0.28, 0.0])),  # where the plate is pushed
+]
 RACK_TILT = 58.5
 """Degrees by which a standing bottle is turned about x to lie in the rack."""
 
@@ -119,21 +127,20 @@ def pick_place(hand: Hand, name: str, place: Place, grasp: Grasp, goal: str) -> 
 
 
 def free_spot(hand: Hand, name: str) -> Vec:
-    """The nearest place on the table where an object may stand without being in the way of other goals."""
+    """The nearest place on the table, well in reach, where an object may stand out of the way of other goals."""
     scene = hand.scene
     low, high = scene.box(name)
-    radius = float((high - low)[:2].max()) / 2 + 0.02
+    radius = float((high - low)[:2].max()) / 2 + 0.015
     here = scene.position(name)[:2]
     others = [scene.box(other) for other in scene.objects if other != name]
-    others += [scene.box(body) for body in (f"{CABINET}_base", "flat_stove_1_burner", "flat_stove_1_button", RACK)]
-    keep = [(np.array([-0.10, -0.2]), np.array([0.17, 0.10])), (np.array([-0.11, 0.14]), np.array([0.02, 0.28]))]
-    others += [(np.array([*a, 0]), np.array([*b, 0])) for a, b in keep]
+    others += [scene.box(body) for body in (f"{CABINET}_base", STOVE, KNOB, RACK)]
+    others += _KEEP_FREE[:1] if name == CHEESE else _KEEP_FREE
     best, cost = np.array([-0.15, 0.1]), np.inf
-    for x in np.arange(-0.30, 0.16, 0.03):
-        for y in np.arange(-0.12, 0.31, 0.03):
+    for x in np.arange(-0.30, 0.10, 0.02):
+        for y in np.arange(-0.12, 0.33, 0.02):
             spot = np.array([x, y])
             room = min(float(np.linalg.norm(spot - np.clip(spot, a[:2], b[:2]))) for a, b in others)
-            if room < radius + 0.01:
+            if room < radius or np.linalg.norm(spot - _SHOULDER) > 0.70:
                 continue
             far = float(np.linalg.norm(spot - here)) + 0.3 * max(0.0, radius + 0.05 - room)
             if far < cost:

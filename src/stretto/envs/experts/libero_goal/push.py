@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from stretto.envs.experts.libero_goal.grasp import leave
 from stretto.envs.experts.libero_goal.motion import BOWL, PLATE, Action, Hand, reach, rest, shifted, travel
 from stretto.envs.libero_scene import DOWN
 
@@ -23,6 +24,9 @@ def push(hand: Hand, name: str, target: np.ndarray, close: float = 0.01) -> Acti
             return reach(hand, shifted(thing, 0, 0, height), DOWN, 1.0, 0.5)
         ahead = hand.position[:2] + left * (0.06 / max(0.03, float(np.linalg.norm(left))))
         return reach(hand, np.array([*ahead, thing[2] + height]), DOWN, 1.0, 0.5)
+    away_first = leave(hand)
+    if away_first is not None:
+        return away_first
     above = shifted(thing, 0, 0, height)
     if np.linalg.norm(offset[:2]) < 0.012 and hand.angle(DOWN) < 0.15 and offset[2] < 0.12 and hand.command > 0.9:
         return reach(hand, above, DOWN, 1.0, 0.6)
