@@ -174,3 +174,16 @@ def test_physics_works_quietly_without_a_gl_and_a_picture_says_what_to_install()
         [sys.executable, "-c", code], env={**os.environ, "MUJOCO_GL": "disable"}, capture_output=True, text=True
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("camera", ["front", "wrist"])
+def test_leaving_out_what_is_not_in_view_changes_no_pixel(env, camera, monkeypatch):
+    env.reset("8", 3, "dev")
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        for _ in range(5):
+            env.apply(rng.uniform(-1, 1, 7))
+        culled = env.render(camera, 64, 96).pixels.copy()
+        with monkeypatch.context() as every:
+            every.setattr("stretto.envs.pictures.in_view", lambda model, *_: np.ones(model.ngeom, bool))
+            assert np.array_equal(culled, env.render(camera, 64, 96).pixels)

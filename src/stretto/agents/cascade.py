@@ -30,6 +30,7 @@ SMALL_TALK = {
     "able": "I can move the bowl, the plate, the cheese and the bottle, open a drawer, and turn on the stove.",
     "well": "I am fine, thank you.",
     "thanks": "You are welcome.",
+    "hello": "Hello.",
 }
 
 

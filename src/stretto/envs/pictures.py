@@ -1,4 +1,4 @@
-"""Fast pictures of a MuJoCo scene: no multisampling, no shadows, no reflections, visual geoms only.
+"""Fast pictures of a MuJoCo scene: no multisampling, shadows or reflections, and only the visual geoms in view.
 
 On a software renderer the cost of a picture is its vertices and its passes, not its pixels: with these flags a picture
 of LIBERO with 128 pixels a side costs 22 to 28 ms instead of 60 to 70. It differs from the suite's own picture by three
@@ -13,10 +13,12 @@ import os
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from stretto.core.errors import StrettoError, unknown
 
+_OUT_OF_VIEW = 5
+"""A geom group that is never drawn."""
 _OFF = ("disable", "disabled", "off", "false", "0")
 
 
@@ -54,6 +56,7 @@ class Pictures:
 
     def __init__(self, model: Any) -> None:
         self._model = model
+        self._groups = model.geom_group.copy()
         self._renderers: dict[tuple[int, int], Any] = {}
 
     def render(self, data: Any, camera: str, height: int, width: int) -> UInt8[np.ndarray, "height width 3"]:
@@ -61,7 +64,10 @@ class Pictures:
         renderer = self._renderers.get((height, width))
         if renderer is None:
             renderer = self._renderers[height, width] = self._make(height, width)
+        seen = in_view(self._model, data, camera, width / height)
+        self._model.geom_group[:] = np.where(seen, self._groups, _OUT_OF_VIEW)
         renderer.update_scene(data, camera, self._option)
+        self._model.geom_group[:] = self._groups
         for flag in self._flags:
             renderer.scene.flags[flag] = 0
         return renderer.render()
@@ -90,6 +96,21 @@ class Pictures:
             return mujoco.Renderer(self._model, height, width)
         except (RuntimeError, ImportError, mujoco.FatalError) as error:
             raise no_pictures(str(error)) from error
+
+
+def in_view(model: Any, data: Any, camera: str, aspect: float) -> Bool[np.ndarray, " geoms"]:
+    """Which geoms may show in a picture: whose bounding sphere reaches into the camera's cone of view.
+
+    The others are left out of the scene, which changes no pixel and saves their vertices. `aspect` is width by height.
+    """
+    eye = model.camera(camera).id
+    place = (data.geom_xpos - data.cam_xpos[eye]) @ data.cam_xmat[eye].reshape(3, 3)
+    radius, depth = model.geom_rbound, -place[:, 2]
+    high = np.tan(np.radians(model.cam_fovy[eye]) / 2)
+    seen = depth > -radius
+    for axis, half in ((0, high * aspect), (1, high)):
+        seen &= np.abs(place[:, axis]) <= depth * half + radius * np.sqrt(1 + half**2)
+    return seen | (radius == 0)  # a plane has no bounding sphere
 
 
 def camera_name(name: str, cameras: dict[str, str]) -> str:
