@@ -9,6 +9,7 @@ from stretto.core.errors import StrettoError
 from stretto.core.signals import Act, ActionChunk, Event, Kind, Output, SkillRequest
 from stretto.envs.dummy import SECRET, DummyScene
 from stretto.runtime.delays import Delays
+from stretto.runtime.observers import Deadlines, Latencies
 from stretto.runtime.world import World
 from stretto.sessions import measures
 from stretto.sessions.session import Session
@@ -248,3 +249,17 @@ def test_an_agents_events_carry_the_time_they_were_delivered_and_its_name():
     trace = run(Probe(lambda obs: Output(events=(forged,) if obs.tick == 2 else ())))
     event = trace.of(Kind.ACTION_COMPLETED)[0]
     assert (event.source, event.t) == ("agent", pytest.approx(0.45))
+
+
+def test_observers_know_how_long_answers_took_and_what_came_too_late(tone):
+    latencies, deadlines = Latencies(), Deadlines()
+    agent = Scripted.Config().build([Plan(t=1.0, goal="go left", speech=tone("yes"))])
+    session = Session.Config().build(
+        World.Config(**DUMMY).build(), agent, VirtualClock(), costs(0.25), [latencies, deadlines]
+    )
+    cue = Cue(intent="instruct", speech=tone("go"), wait_s=0.3)
+    trace = session.run(Script.Config().build([cue]), "0", seed=1, seconds=3.0)
+    end = trace.utterances[0].t + 0.3
+    assert latencies.first_audio() == [pytest.approx(trace.of(Kind.SPEECH_STARTED)[0].t - end)]
+    assert latencies.first_action() == [pytest.approx(trace.of(Kind.ACTION_STARTED)[0].t - end)]
+    assert len(deadlines.missed) == len(trace.ticks)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stretto.core.errors import StrettoError
 from stretto.core.signals import Event, Kind
+from stretto.runtime.observers import Latencies
 from stretto.sessions import measures
 from stretto.sessions.film import write_film
 from stretto.sessions.log import line
@@ -58,8 +59,13 @@ def tell(trace: Trace) -> str:
         told.append("         " + ("  ".join(did) or "(nothing)"))
     stands = [f"{1000 * (stand - end):.0f} ms" for end, stand in stops(trace)]
     late = sum(tick.late(trace.tick_s) for tick in trace.ticks)
+    latencies = Latencies()
+    for event in trace.events:
+        latencies.see(event)
+    audio = latencies.first_audio()
     success = measures.first_success(trace.steps)
     last = f"{trace.seconds:5.1f} s  the end; {late} of {len(trace.ticks)} ticks late"
+    last += f"; first audio after {min(audio):.1f} to {max(audio):.1f} s" if audio else ""
     last += f"; stop latency {', '.join(stands)}" if stands else ""
     last += f"; '{trace.task}' held from {success:.1f} s" if success is not None else ""
     return "\n".join([*told, last])
