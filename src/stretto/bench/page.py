@@ -116,7 +116,11 @@ def _table(entries: Sequence[Mapping[str, Any]]) -> str:
         scale = 100 if yes else 1
         cells = [f"{scale * entry[key]:.1f}" if yes else number(entry[key]) for key in ("mean", "low", "high")]
         tail = ["", "", ""] if yes else [number(entry[key]) for key in ("p50", "p95", "max")]
-        words = [entry["row"], entry.get("arm", ""), f"×{entry['delays']:g}" if "delays" in entry else ""]
+        words = [
+            " ".join([entry["row"], entry.get("part", "")]).strip(),
+            entry.get("arm", ""),
+            f"×{entry['delays']:g}" if "delays" in entry else "",
+        ]
         unit = "%" if yes else unit_of(entry["row"])
         figures = [str(entry["n"]), cells[0], f"{cells[1]} – {cells[2]}", *tail, unit]
         lines.append(

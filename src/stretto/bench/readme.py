@@ -38,7 +38,8 @@ def table(cards: Sequence[Mapping[str, Any]]) -> str:
         for entry in card["summary"]:
             if entry.get("delays", 1.0) == 1.0:
                 arm = str(entry.get("arm", "")).replace("_", " ")
-                lines.append(f"| {link} | {entry['row'].replace('_', ' ')} | {arm} | {entry['n']} | {result(entry)} |")
+                name = " ".join([entry["row"], *([entry["part"]] if "part" in entry else [])]).replace("_", " ")
+                lines.append(f"| {link} | {name} | {arm} | {entry['n']} | {result(entry)} |")
                 link = ""
     note = "Shares with their 95 % Wilson interval; times and lengths as median and 95th percentile."
     return "\n".join([*lines, "", note]) if cards else "No card has been made yet."

@@ -96,11 +96,14 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One entry for each (row, arm, delays) that occurs, in the order of first occurrence."""
+    """One entry for each (row, arm, delays, part) that occurs, in the order of first occurrence."""
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for row in rows:
-        groups.setdefault((row["row"], row.get("arm", ""), row.get("delays")), []).append(row)
+        groups.setdefault((row["row"], row.get("arm", ""), row.get("delays"), row.get("part")), []).append(row)
     return [
-        {"row": name, "arm": arm, **({} if delays is None else {"delays": delays}), **summarise(group)}
-        for (name, arm, delays), group in groups.items()
+        {"row": name, "arm": arm}
+        | ({} if delays is None else {"delays": delays})
+        | ({} if part is None else {"part": part})
+        | summarise(group)
+        for (name, arm, delays, part), group in groups.items()
     ]
