@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -253,7 +255,13 @@ def test_an_agents_events_carry_the_time_they_were_delivered_and_its_name():
 
 def test_observers_know_how_long_answers_took_and_what_came_too_late(tone):
     latencies, deadlines = Latencies(), Deadlines()
-    agent = Scripted.Config().build([Plan(t=1.0, goal="go left", speech=tone("yes"))])
+
+    class Hears(Scripted):
+        def step(self, obs, state):
+            out, state = super().step(obs, state)
+            return replace(out, heard="go" if obs.tick == 4 else ""), state
+
+    agent = Hears(Hears.Config(), [Plan(t=1.0, goal="go left", speech=tone("yes"))])
     session = Session.Config().build(
         World.Config(**DUMMY).build(), agent, VirtualClock(), costs(0.25), [latencies, deadlines]
     )

@@ -11,16 +11,23 @@ ANSWERS = (Kind.SPEECH_STARTED, Kind.ACTION_STARTED, Kind.ACTION_SWITCHED, Kind.
 
 
 class Latencies:
-    """Seconds from the end of what the person said to the first sound and to the first change of the arm."""
+    """Seconds from the end of what the person said to the first sound and to the first change of the arm.
+
+    Only what comes after the agent has heard something of the turn counts: a "Done." that happens to fall between a
+    question and its answer is no answer.
+    """
 
     def __init__(self) -> None:
         self.turns: list[float] = []
+        self._heard: list[float] = []
         self._answers: list[Event] = []
 
     def see(self, event: Event) -> None:
         """Note ends of turns and answers."""
         if event.kind in (Kind.USER_STOPPED, Kind.USER_TYPED):
             self.turns.append(event.t)
+        elif event.kind is Kind.HEARD:
+            self._heard.append(event.t)
         elif event.kind in ANSWERS and event.source != "agent":
             self._answers.append(event)
 
@@ -35,7 +42,8 @@ class Latencies:
     def _after(self, counts: Callable[[Event], bool]) -> list[float]:
         out = []
         for start, end in zip(self.turns, [*self.turns[1:], float("inf")], strict=True):
-            times = [event.t for event in self._answers if counts(event) and start <= event.t < end]
+            heard = min((t for t in self._heard if start <= t < end), default=float("inf"))
+            times = [event.t for event in self._answers if counts(event) and heard <= event.t < end]
             out += [min(times) - start] if times else []
         return out
 

@@ -233,4 +233,4 @@ def _crosses(low: Vec, high: Vec, a: np.ndarray, b: np.ndarray, margin: np.ndarr
             continue
         t0, t1 = sorted(((low2[axis] - a[axis]) / step[axis], (high2[axis] - a[axis]) / step[axis]))
         start, end = max(start, t0), min(end, t1)
-    return start <= end
+    return bool(start <= end)
