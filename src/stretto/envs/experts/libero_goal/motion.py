@@ -97,8 +97,8 @@ class Hand:
 
     @cached_property
     def held(self) -> str | None:
-        """The object in the hand: both fingers touch it and the gripper is closing or closed on it."""
-        if self.command < 0.2:
+        """The object in the hand: both fingers touch it and the gripper presses on it."""
+        if self.command < 0.2 and self.lag > -0.001:
             return None
         touched = [name for name in self.between if name in _GRASPED]
         closed_on_something = self.command > 0.9 and self.opening > 0.003
