@@ -57,7 +57,7 @@ class CascadeCard:
     name = "cascade"
     clock = "virtual"
     parallel = True
-    seconds_per_trial = 12.0
+    seconds_per_trial = 6.0
 
     def trials(self, n: int | None) -> list[Trial]:
         """`n` units (default all 60) of each scenario."""
@@ -112,12 +112,23 @@ class Case:
         wait = float(generator(self.seed, "instruct").uniform(0.5, 2.0))
         return Cue(intent="instruct", speech=self.say("instruct", goal=self.goal), wait_s=wait)
 
-    def play(self, cues: list[Cue], extra_s: float) -> Trace:
-        """The cascade under the card's delays, until `extra_s` after the last cue's end."""
-        delays = from_card(factor=self.params["delays"], seed=self.seed)
-        return self.session(self.state.agent, delays, cues, extra_s)
+    def play(self, cues: list[Cue], extra_s: float, after_success_s: float = 60.0) -> Trace:
+        """The cascade under the card's delays, until `extra_s` after the last cue's end.
 
-    def session(self, agent: Any, delays: Delays, cues: list[Cue], extra_s: float, tick_s: float = 0.2) -> Trace:
+        Or until `after_success_s` after the task's predicate held, when that comes first and all was said.
+        """
+        delays = from_card(factor=self.params["delays"], seed=self.seed)
+        return self.session(self.state.agent, delays, cues, extra_s, after_success_s=after_success_s)
+
+    def session(
+        self,
+        agent: Any,
+        delays: Delays,
+        cues: list[Cue],
+        extra_s: float,
+        tick_s: float = 0.2,
+        after_success_s: float = 60.0,
+    ) -> Trace:
         """One session from the unit's official init state."""
         self.official_resets += 1
         session = Session.Config(tick_s=tick_s).build(self.state.world, agent, VirtualClock(), delays)
@@ -128,7 +139,9 @@ class Case:
                 return False
             last = trace.utterances[-1] if trace.utterances else None
             end = last.t + last.speech.end if last and last.speech else 0.0
-            return trace.ticks[-1].t > end + extra_s
+            first = measures.first_success(trace.steps)
+            reached = first is not None and trace.ticks[-1].t > first + after_success_s
+            return reached or trace.ticks[-1].t > end + extra_s
 
         return session.run(user, str(self.params["task"]), self.params["init"], "test", 60.0, until)
 
@@ -153,7 +166,7 @@ def succeeded(trace: Trace, said: Utterance) -> bool:
 
 def instruct(case: Case) -> list[Row]:
     """A spoken task and nothing else."""
-    trace = case.play([case.instruction()], LIMIT_S + 0.4)
+    trace = case.play([case.instruction()], LIMIT_S + 0.4, after_success_s=1.0)
     said = trace.utterances[0]
     late = sum(tick.late(trace.tick_s) for tick in trace.ticks) / len(trace.ticks)
     moved = measures.displacement(trace.steps, said.t, end_of(said)) >= MOVED_M
@@ -221,7 +234,7 @@ def ask(case: Case) -> list[Row]:
     """A question about the scene while the arm moves."""
     wait = float(case.rng.uniform(0.2, 1.0))
     cue = Cue(intent="ask_scene", speech=case.say("ask_scene"), after=Kind.ACTION_STARTED, wait_s=wait)
-    trace = case.play([case.instruction(), cue], LIMIT_S)
+    trace = case.play([case.instruction(), cue], LIMIT_S, after_success_s=NO_AUDIO_S)
     asked = end_of(trace.utterances[1])
     answers = {event.text for event in trace.of(Kind.SCENE_ANSWER)}
     starts = [event.t for event in trace.of(Kind.SPEECH_STARTED) if event.t > asked and event.text in answers]

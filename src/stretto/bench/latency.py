@@ -89,7 +89,7 @@ class Live:
 
 
 class Latency:
-    """60 live sessions, one spoken instruction each."""
+    """56 live sessions, one spoken instruction each."""
 
     name = "latency"
     clock = "wall"
@@ -98,7 +98,7 @@ class Latency:
 
     def trials(self, n: int | None) -> list[Trial]:
         """Tasks and voices by turns."""
-        return [Trial(f"session{i}", {"unit": i}) for i in range(n or 60)]
+        return [Trial(f"session{i}", {"unit": i}) for i in range(n or 56)]
 
     def open(self) -> Live:
         """Start the world and warm up every network."""
