@@ -49,6 +49,13 @@ def test_on_the_wall_clock_the_world_paces_itself():
         assert world.judge("go left") in (True, False)
 
 
+def test_one_world_process_plays_one_wall_clock_session_after_another():
+    with WorldProcess(DUMMY) as world:
+        for _ in range(4):
+            trace = run(world, Scripted.Config().build([Plan(t=0.2, goal="go left")]), WallClock(), 0.4)
+            assert trace.of(Kind.ACTION_STARTED)
+
+
 def test_the_halt_flag_stops_the_arm_without_a_message():
     class Flagging(Scripted):
         def step(self, obs, state):

@@ -232,6 +232,8 @@ class _Loop:
             for _ in range(self.AT_ONCE):
                 if self.pipe.poll():
                     self.handle()
+            if self.clock is None or not self.open:  # a message has ended the episode
+                continue
             self.world.slip(self.clock.now())
             self.world.step()
             self.out.report(self.world.take())
