@@ -83,6 +83,12 @@ class Libero(Configurable):
         self._need_episode()
         return self._world.sim.get_state().flatten()
 
+    def put(self, state: np.ndarray) -> None:
+        """Puts the simulator into a state from `state()`. For benchmarks."""
+        self._need_episode()
+        self._world.sim.set_state_from_flattened(state)
+        self._world.sim.forward()
+
     @property
     def task_file(self) -> Path:
         """The BDDL file of the present episode's task."""

@@ -22,11 +22,18 @@ _OUT_OF_VIEW = 5
 _OFF = ("disable", "disabled", "off", "false", "0")
 
 
+GL_SETTINGS = {"LP_NUM_THREADS": "0"}
+"""What software rendering of small pictures is fastest with: no rasteriser threads, which also leaves the other core to
+the rest. Mesa reads it when the first context is made; a setting of the user's stays."""
+
+
 def choose_gl() -> bool:
     """Settles MUJOCO_GL before mujoco is imported: EGL unless the user chose otherwise. False when there is no GL.
 
     Without libEGL the variable becomes `disable`, because importing mujoco for EGL would fail.
     """
+    for name, value in GL_SETTINGS.items():
+        os.environ.setdefault(name, value)
     chosen = os.environ.get("MUJOCO_GL", "").strip().lower()
     if chosen in _OFF:
         return False
