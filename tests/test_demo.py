@@ -1,0 +1,122 @@
+"""The demo's script, and what is left of a session: captions, score, the telling."""
+
+import numpy as np
+import pytest
+
+from stretto.agents.scripted import Plan, Scripted
+from stretto.core.clock import VirtualClock
+from stretto.core.errors import StrettoError
+from stretto.core.signals import Act, Kind
+from stretto.data.talk import GOALS
+from stretto.runtime.delays import Delays
+from stretto.runtime.world import World
+from stretto.sessions.demo import demo_cues, demo_over
+from stretto.sessions.film import arm_states, captions, film_seconds, sound_track, write_film
+from stretto.sessions.report import tell
+from stretto.sessions.score import draw_score, stops
+from stretto.sessions.session import Session
+from stretto.sessions.users.script import Cue, Script
+
+pytestmark = pytest.mark.slow
+
+TASKS = tuple(GOALS)
+
+
+@pytest.fixture(scope="module")
+def trace():
+    """Go left, cut off while answering, halted for a stop, released."""
+    from stretto.core.signals import Sound, Speech, Word
+
+    def tone(text):
+        words = tuple(Word(word, 0.4 * i, 0.4 * i + 0.3) for i, word in enumerate(text.split()))
+        wave = np.sin(np.arange(6400 * len(words)) / 10).astype(np.float32) * 0.3
+        return Speech(text=text, sound=Sound(samples=wave, rate=16_000), words=words, speaker="tone")
+
+    cues = [
+        Cue(intent="instruct", speech=tone("go left"), wait_s=0.2),
+        Cue(intent="stop", speech=tone("stop"), after=Kind.ACTION_STARTED, wait_s=0.0),
+    ]
+    plan = [
+        Plan(t=1.2, goal="go left", speech=tone("okay I will go left")),
+        Plan(t=1.8, act=Act.HALT),
+        Plan(t=4.0, act=Act.MOVE),
+    ]
+    world = World.Config(env="dummy", suite="dummy", expert="dummy", film_hz=10.0, film_size=64).build()
+    session = Session.Config().build(
+        world, Scripted.Config().build(plan), VirtualClock(), Delays({"agent_step": [0.0], "render": [0.0]})
+    )
+    return session.run(Script.Config().build(cues), "0", seed=1, seconds=6.0)
+
+
+def test_one_seed_makes_one_script_and_another_seed_another():
+    one, same, other = (demo_cues(TASKS, seed) for seed in (1, 1, 2))
+    assert [(cue.speech.text, cue.wait_s) for cue in one] == [(cue.speech.text, cue.wait_s) for cue in same]
+    assert [cue.wait_s for cue in one] != [cue.wait_s for cue in other]
+
+
+def test_the_script_instructs_asks_instructs_stops_goes_on_and_switches():
+    assert [cue.intent for cue in demo_cues(TASKS, 4)] == [
+        "instruct",
+        "ask_scene",
+        "instruct",
+        "stop",
+        "go_on",
+        "switch",
+    ]
+
+
+def test_the_demo_is_over_a_while_after_its_last_task(trace):
+    assert not demo_over(3)(trace), "a third thing is still to be said"
+    done = trace.of(Kind.ACTION_COMPLETED)[-1].t
+    assert demo_over(2)(trace) == (trace.seconds > done + 3.5)
+
+
+def test_captions_say_who_said_what_and_when(trace):
+    assert [(line.who, line.text) for line in captions(trace)] == [
+        ("you", "go left"),
+        ("robot", "okay I will go left"),
+        ("you", "stop"),
+    ]
+
+
+def test_the_arms_states_are_told_from_its_events(trace):
+    assert [name for _, name in arm_states(trace)] == ["waiting", "go left", "halted", "go left", "waiting"]
+
+
+def test_the_person_is_on_the_left_and_the_robot_on_the_right(trace):
+    left, right = sound_track(trace)
+    early = round(0.3 * 44_100), round(0.9 * 44_100)
+    assert np.abs(left[slice(*early)]).max() > 0.1
+    assert np.abs(right[slice(*early)]).max() == 0
+
+
+def test_the_film_has_picture_and_sound_as_long_as_the_session(trace, tmp_path):
+    picture, sound, frames = film_seconds(write_film(trace, tmp_path / "session.mp4", fps=10))
+    assert picture == pytest.approx(trace.seconds, abs=0.2)
+    assert sound == pytest.approx(trace.seconds, abs=0.2)
+    assert frames == 60
+
+
+def test_a_session_that_was_not_filmed_says_how_to_film_it(tmp_path):
+    world = World.Config(env="dummy", suite="dummy", expert="").build()
+    session = Session.Config().build(
+        world, Scripted.Config().build([]), VirtualClock(), Delays({"agent_step": [0.0], "render": [0.0]})
+    )
+    dark = session.run(Script.Config().build([]), "0", seed=1, seconds=1.0)
+    with pytest.raises(StrettoError, match="film_hz"):
+        write_film(dark, tmp_path / "session.mp4", fps=10)
+
+
+def test_the_score_draws_the_stop_from_the_words_end_to_the_stand(trace, tmp_path):
+    (word_end, stand), *_ = stops(trace)
+    assert stand == pytest.approx(1.8)
+    assert word_end == pytest.approx(trace.utterances[1].t + 0.3)
+    assert draw_score(trace, tmp_path / "score.png").stat().st_size > 10_000
+
+
+def test_the_telling_has_a_line_for_what_was_said_and_one_for_what_came_of_it(trace):
+    lines = tell(trace).splitlines()
+    assert len(lines) == 5
+    assert "go left" in lines[0]
+    assert "[arm starts]" in lines[1]
+    assert "stop latency" in lines[-1]
