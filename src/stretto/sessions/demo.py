@@ -15,7 +15,7 @@ from stretto.sessions.live import Live
 from stretto.sessions.trace import Trace
 from stretto.sessions.users.script import Cue
 
-VOICES = ("festival-slt", "festival-ked", "flite-rms")
+VOICES = ("festival-slt", "flite-rms")
 LINGER_S = 3.5
 """How long the demo goes on after the last task was done."""
 
