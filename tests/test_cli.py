@@ -153,15 +153,19 @@ def test_show_prints_the_settings(capsys):
 
 
 def test_ctrl_c_in_a_live_run_ends_it_and_halts_the_arm(tmp_path):
-    command = [sys.executable, "-m", "stretto.cli.main", "run", "--task", "dummy:0", "--agent", "random", "--say", "x"]
+    code = (  # a shell's background jobs ignore Ctrl-C, and so would what they start
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from stretto.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", code, "run", "--task", "dummy:0", "--agent", "random", "--say", "x"]
     command += ["--clock", "wall", "--no-film", "--seconds", "60", "--out", str(tmp_path)]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert running.stdout.readline().startswith("running")
-    log = tmp_path / "events.jsonl"
-    while not log.exists() or "user typed" not in log.read_text():
-        assert running.poll() is None
-    running.send_signal(signal.SIGINT)
-    _, errors = running.communicate(timeout=30)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline().startswith("running")
+        log = tmp_path / "events.jsonl"
+        while not log.exists() or "user typed" not in log.read_text():
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        errors = running.stderr.read()
     assert running.returncode == 130
     assert "halted" in errors
     assert "user typed" in (tmp_path / "events.jsonl").read_text()

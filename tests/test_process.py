@@ -79,6 +79,8 @@ def test_an_unknown_suite_is_an_error_of_the_owner():
 def test_when_its_owner_dies_the_arm_stands_still(tmp_path, how):
     log = tmp_path / "actions.txt"
     code = f"""
+    import signal
+
     from stretto.agents.random import Random
     from stretto.core.clock import WallClock
     from stretto.runtime.delays import NoDelays
@@ -88,6 +90,7 @@ def test_when_its_owner_dies_the_arm_stands_still(tmp_path, how):
     from stretto.sessions.users.script import Script
 
     if __name__ == "__main__":
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         with WorldProcess(World.Config(env="dummy", suite="dummy", expert="", env_log={str(log)!r})) as world:
             print(world.pid, flush=True)
             session = Session.Config().build(world, Random.Config().build(), WallClock(), NoDelays())
