@@ -91,14 +91,8 @@ def main(folder: Path) -> int:
 
 
 def _robot(events: list[dict]) -> list[str]:
-    """What the robot said; of a sentence that was cut off, what was heard of it."""
-    out: list[str] = []
-    for event in events:
-        if event["kind"] == "speech started":
-            out.append(event["text"])
-        elif event["kind"] == "speech cut" and out:
-            out[-1] = event["text"]
-    return out
+    """What the robot said to its end; of a sentence that was cut off, what was heard of it."""
+    return [event["text"] for event in events if event["kind"] in ("speech stopped", "speech cut")]
 
 
 if __name__ == "__main__":

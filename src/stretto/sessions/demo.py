@@ -18,6 +18,8 @@ from stretto.sessions.users.script import Cue
 VOICES = ("festival-slt", "flite-rms")
 LINGER_S = 3.5
 """How long the demo goes on after the last task was done."""
+PATIENCE_S = 30.0
+"""How long it waits for that."""
 
 
 def demo_cues(tasks: tuple[str, ...], seed: int) -> list[Cue]:
@@ -53,13 +55,17 @@ def demo_live(agent: str, seed: int, filmed: bool = True) -> Live:
 
 
 def demo_over(cues: int) -> Callable[[Trace], bool]:
-    """The end: everything was said, and the last task was done a while ago (or 30 s have passed since)."""
+    """The end: everything was said, and the task that was given last was done a while ago, or `PATIENCE_S` have passed.
+
+    The task before it may be completed while the last one is being said: only what was begun after that counts.
+    """
 
     def over(trace: Trace) -> bool:
         if len(trace.utterances) < cues:
             return False
         said = trace.utterances[-1].t
-        done = [e.t for e in trace.of(Kind.ACTION_COMPLETED) if e.t > said]
-        return trace.seconds > (done[0] + LINGER_S if done else said + 30.0)
+        begun = [e.t for e in trace.of(Kind.ACTION_STARTED, Kind.ACTION_SWITCHED) if e.t > said]
+        done = [e.t for e in trace.of(Kind.ACTION_COMPLETED) if begun and e.t > begun[0]]
+        return trace.seconds > (done[0] + LINGER_S if done else said + PATIENCE_S)
 
     return over
