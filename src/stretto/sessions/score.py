@@ -53,7 +53,7 @@ def draw_score(trace: Trace, path: Path) -> Path:
     said = [(u.t, u.speech.text if u.speech else f"[types] {u.typed}") for u in trace.utterances]
     spoken = [(e.t, e.text) for e in trace.of(Kind.SPEECH_STARTED)]
     _sound_lane(axes[0], trace.microphone, said, YOU, "listen")
-    _look_lane(axes[1], trace)
+    _look_lane(axes[1], trace, pictures=max(4, round(width / 2.4)))
     _sound_lane(axes[2], trace.voice, spoken, ROBOT, "speak")
     _cuts(axes[2], trace.of(Kind.SPEECH_CUT))
     _act_lane(axes[3], trace)
@@ -109,8 +109,8 @@ def _cuts(lane: Axes, cuts: list[Event]) -> None:
         lane.text(event.t, -0.95, f" cut; heard: “{event.text[-40:]}”", color=STOP, fontsize=8)
 
 
-def _look_lane(lane: Axes, trace: Trace) -> None:
-    """Thumbnails of the first camera along the time axis."""
+def _look_lane(lane: Axes, trace: Trace, pictures: int) -> None:
+    """Thumbnails of the first camera along the time axis, as many as keep their shape."""
     lane.set_ylabel("look", fontsize=13, fontweight="bold")
     lane.set_yticks([])
     lane.set_ylim(0, 1)
@@ -119,8 +119,8 @@ def _look_lane(lane: Axes, trace: Trace) -> None:
     if not frames:
         lane.text(0.5, 0.5, "no pictures were taken", transform=lane.transAxes, ha="center", color=GREY)
         return
-    step = max(1.0, trace.seconds / 24)
-    for start in np.arange(0, trace.seconds - 0.5 * step, step):
+    step = trace.seconds / pictures
+    for start in np.arange(pictures) * step:
         nearest = min(frames, key=lambda image: abs(image.t - start))
         lane.imshow(nearest.pixels[::2, ::2], extent=(start, start + 0.96 * step, 0.02, 0.98), aspect="auto")
 
