@@ -70,6 +70,28 @@ def test_stop_halts_the_moving_arm_and_go_on_finishes_the_task(agent, kitchen, s
     ]
 
 
+def test_a_long_stop_sentence_halts_the_arm_before_it_has_ended(agent, kitchen, say):
+    stop = say("Stop right there, please, and do not move.")
+    cues = [
+        Cue(intent="instruct", speech=say("Put the bowl on the plate.")),
+        Cue(intent="stop", speech=stop, after=Kind.ACTION_STARTED, wait_s=0.4),
+    ]
+    trace = converse(agent, kitchen, cues, 14.0)
+    halted = trace.of(Kind.ACTION_HALTED)[0].t
+    assert halted < trace.utterances[1].t + stop.end
+    assert said(trace)[-1] == "I have stopped."
+    assert measures.stop_latency(trace.steps, halted) == 0
+
+
+def test_a_stop_inside_another_sentence_is_released_when_the_sentence_is_understood(agent, kitchen, say):
+    cues = [
+        Cue(intent="instruct", speech=say("Put the bowl on the plate.")),
+        Cue(intent="switch", speech=say("Stop that and turn on the stove."), after=Kind.ACTION_STARTED, wait_s=0.4),
+    ]
+    trace = converse(agent, kitchen, cues, 18.0)
+    assert trace.of(Kind.ACTION_COMPLETED)[-1].text == "turn on the stove"
+
+
 def test_a_question_is_answered_from_the_scene_while_the_arm_moves(agent, kitchen, say):
     cues = [
         Cue(intent="instruct", speech=say("Put the wine bottle on the rack.")),

@@ -2,8 +2,9 @@
 
 What people glue together today, kept as a baseline: every box is a product of its own and rules decide. The skill wraps
 an expert that knows simulator state, so this agent is privileged and its card rows say so. It answers while the arm
-moves, because skill and voice run beside each other; a stop halts the arm as soon as it is understood, and what it was
-doing is kept for "go on".
+moves, because skill and voice run beside each other. While the arm moves and somebody speaks, what was said so far is
+recognised again and again: a stop halts the arm before its sentence has ended, and the whole sentence then confirms or
+releases. What it was doing is kept for "go on".
 
 Needs: listen/vad.py, listen/turns, listen/whisper.py, think/intent.py, a voice. Does not see pictures.
 """
@@ -36,7 +37,10 @@ SMALL_TALK = {
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What the cascade carries: ears, running jobs, and what the arm is about. `goal` is kept through a halt."""
+    """What the cascade carries: ears, running jobs, and what the arm is about.
+
+    `goal` is kept through a halt. `glance`: the job that looks at a sentence not yet ended; `early`: it halted the arm.
+    """
 
     context: Context
     whisper: Whisper
@@ -47,6 +51,8 @@ class State:
     speaking: tuple[Job, ...] = ()
     goal: str = ""
     halted: bool = False
+    glance: tuple[Job, ...] = ()
+    early: bool = False
 
 
 @dataclass(kw_only=True)
@@ -66,9 +72,14 @@ class Cascade(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`voice`: a speaker of data/voices.py. `turns`: when a turn is over. Noise of the voice is 0: it repeats."""
+        """`voice`: a speaker of data/voices.py. `turns`: when a turn is over.
+
+        A sentence is looked at before its end when it is at least `glance_s` and at most `longest_glance_s` long.
+        """
 
         voice: str = "piper-joe"
+        glance_s: float = 0.4
+        longest_glance_s: float = 1.8
         turns: FixedSilence.Config = field(default_factory=FixedSilence.Config)
         whisper: Whisper.Config = field(default_factory=Whisper.Config)
 
@@ -90,7 +101,7 @@ class Cascade(Configurable):
     def step(self, obs: Observation, state: State) -> tuple[Output, State]:
         """One tick: listen, finish jobs, react to what was understood and to what the arm did, speak."""
         draft = Draft()
-        state = self._listen(obs, state, draft)
+        state = self._glance(self._listen(obs, state, draft), draft)
         understood, waiting = _done(state.understanding)
         state = replace(state, understanding=waiting)
         if obs.text:
@@ -124,14 +135,38 @@ class Cascade(Configurable):
         jobs = tuple(submit(UNDERSTANDING, self._understand, state.whisper, state.rules, heard) for heard in turn.ended)
         return replace(state, vad=vad, turn=silence, understanding=state.understanding + jobs)
 
+    def _glance(self, state: State, draft: Draft) -> State:
+        """Look at a sentence that has not ended: a stop in it halts the moving arm now."""
+        seen, waiting = _done(state.glance)
+        state = replace(state, glance=waiting)
+        moving = bool(state.goal) and not state.halted
+        if moving and any(intent.kind in ("stop", "pause") for _, intent in seen):
+            draft.act = Act.HALT
+            return replace(state, halted=True, early=True)
+        sound = self.turns.so_far(state.turn)
+        heard_s = sound.seconds - self.config.turns.pre_roll_s if sound else 0.0
+        if (
+            sound is None
+            or waiting
+            or not moving
+            or not self.config.glance_s <= heard_s <= self.config.longest_glance_s
+        ):
+            return state
+        heard = Heard(sound=sound, start=0.0, end=sound.seconds)
+        job = state.context.jobs.submit(UNDERSTANDING, self._understand, state.whisper, state.rules, heard)
+        return replace(state, glance=(job,))
+
     def _understand(self, whisper: Whisper, rules: Rules, heard: Heard) -> tuple[str, Intent]:
         text = whisper.recognise(heard.sound)
         return text, rules.parse(text)
 
     def _react(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
-        """What to do and say about one thing that was understood."""
+        """What to do and say about one thing that was understood; a halt that it does not confirm is released."""
+        if state.early and intent.kind not in ("stop", "pause"):
+            draft.act = Act.MOVE
+            state = replace(state, halted=False)
         reaction = getattr(self, f"_on_{intent.kind}")
-        return reaction(intent, obs, state, draft)
+        return replace(reaction(intent, obs, state, draft), early=False)
 
     def _on_instruct(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
         draft.act = Act.MOVE
@@ -141,7 +176,8 @@ class Cascade(Configurable):
 
     def _on_stop(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:
         draft.act = Act.HALT
-        draft.say.append("I have stopped." if state.goal and not state.halted else "I am standing still.")
+        moved = bool(state.goal) and (state.early or not state.halted)
+        draft.say.append("I have stopped." if moved else "I am standing still.")
         return replace(state, halted=True)
 
     def _on_pause(self, intent: Intent, obs: Observation, state: State, draft: Draft) -> State:

@@ -87,6 +87,13 @@ class FixedSilence(Configurable):
             open=walk.open,
         )
 
+    def so_far(self, state: SilenceState) -> Sound | None:
+        """The sound of the turn that is open, from its pre-roll to now; None when nobody speaks."""
+        if not state.open or state.first is None:
+            return None
+        begin = max(0, state.first * FRAME - round(self.config.pre_roll_s * HEARING_RATE) - state.offset)
+        return Sound(samples=state.kept[begin:].copy(), rate=HEARING_RATE)
+
     def _frame(self, probability: float, walk: "_Walk") -> None:
         """One frame: voiced or not, turn opened or closed."""
         config = self.config
