@@ -12,6 +12,6 @@ fi
     echo "The venv module is missing: apt-get install python3.11-venv" >&2
     exit 2
 }
-echo "Installing the pinned packages (about 1.5 GB, the first time only) ..."
+echo "Installing the pinned packages (about 2.5 GB, the first time only) ..."
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
