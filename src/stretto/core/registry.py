@@ -40,6 +40,9 @@ TABLE: dict[str, dict[str, str]] = {
         "silero": "stretto.listen.vad:Silero",
         "whisper": "stretto.listen.whisper:Whisper",
     },
+    "image_encoder": {
+        "conv": "stretto.look.encoders.conv:ConvTokens",
+    },
     "turns": {
         "fixed_silence": "stretto.listen.turns.fixed_silence:FixedSilence",
     },

@@ -1,0 +1,1 @@
+"""Looking: pictures become tokens."""
