@@ -14,7 +14,7 @@ from stretto.runtime.delays import Delays
 from stretto.runtime.observers import Deadlines, Latencies
 from stretto.runtime.world import World
 from stretto.sessions import measures
-from stretto.sessions.session import Session
+from stretto.sessions.session import Session, SessionFault
 from stretto.sessions.users.script import Cue, Script
 
 DUMMY = {"env": "dummy", "suite": "dummy", "expert": "dummy"}
@@ -168,11 +168,15 @@ def test_pictures_come_by_turns_and_after_the_time_they_take():
     assert len({image.t for _, image in images}) == len(images)
 
 
-def test_nan_actions_are_a_fault_and_the_arm_stands():
+def test_nan_actions_are_a_fault_and_the_arm_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
     def act(obs):
         return Output(chunk=ActionChunk(values=np.full((8, 7), np.nan), rate=20.0, start=obs.t))
 
-    trace = run(Probe(act))
+    with pytest.raises(SessionFault) as caught:
+        run(Probe(act))
+    trace = caught.value.trace
     assert trace.of(Kind.FAULT)
     assert measures.displacement(trace.steps, 0.0, 4.0) == 0
 

@@ -22,7 +22,10 @@ ENV_OF_SUITE = {"dummy": "dummy"}
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """What a session is made of. `task` is SUITE:NUMBER; `delays` scales the latency card's draws (virtual clock)."""
+    """What a session is made of. `task` is SUITE:NUMBER; `delays` scales the latency card's draws (virtual clock).
+
+    `flight`: a file for the session's last seconds, for `stretto run --replay`; empty is none unless there is a fault.
+    """
 
     task: str = "libero_goal:8"
     agent: str = "cascade"
@@ -34,6 +37,7 @@ class Live:
     cameras_hz: float = 0.0
     film_hz: float = 0.0
     film_size: int = 320
+    flight: str = ""
 
     def __post_init__(self) -> None:
         if self.seconds <= 0 or self.delays < 0 or self.seed < 0:
@@ -89,7 +93,10 @@ def run_live(
     with WorldProcess(world_config(live, agent.privileged)) as world:
         session = Session.Config().build(world, agent, clock, delays, observers)
         _, number = split_task(live.task)
-        return session.run(user, number, live.seed, live.split, live.seconds, until)
+        trace = session.run(user, number, live.seed, live.split, live.seconds, until)
+        if live.flight:
+            session.recorder.write(Path(live.flight))
+        return trace
 
 
 def writable(folder: Path) -> Path:

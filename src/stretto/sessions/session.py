@@ -2,7 +2,8 @@
 
 One tick: collect what reached the agent, step it, hand its sound to the mixer and its actions to the world, each with
 the time at which it was really there. On the virtual clock the world does not wait: the step is computed at once and
-delivered after the delay drawn for it; a step that takes longer than a tick makes the next one begin late.
+delivered after the delay drawn for it; a step that takes longer than a tick makes the next one begin late. The agent
+stands behind a flight recorder (runtime/flight.py): on its fault the arm is halted and the session ends.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,11 +30,23 @@ from stretto.core.signals import (
 )
 from stretto.core.sound import resample
 from stretto.runtime.delays import Delays
+from stretto.runtime.flight import Fault, Recorded, agent_name
 from stretto.runtime.jobs import DrawnJobs, ThreadJobs
 from stretto.runtime.mixer import Mixer
 from stretto.runtime.process import WorldProcess
 from stretto.runtime.world import Command, Report, World
 from stretto.sessions.trace import Tick, Trace
+
+STAND_S = 1.0
+"""How long a session watches the arm stand after a fault."""
+
+
+class SessionFault(StrettoError):
+    """A fault ended the session; the arm stands. `trace` is everything up to there."""
+
+    def __init__(self, message: str, trace: Trace | None = None) -> None:
+        super().__init__(message)
+        self.trace = trace
 
 
 @dataclass
@@ -63,10 +76,14 @@ class Session(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`tick_s`: the session clock's unit. `noise_dbfs`: a quiet floor in the microphone, never quite dead."""
+        """`tick_s`: the session clock's unit. `noise_dbfs`: a quiet floor in the microphone, never quite dead.
+
+        `flight`: how much the flight recorder keeps, and where a fault's last seconds are written.
+        """
 
         tick_s: float = 0.2
         noise_dbfs: float = -65.0
+        flight: Recorded.Config = field(default_factory=Recorded.Config)
 
     def __init__(
         self,
@@ -89,7 +106,11 @@ class Session(Configurable):
         seconds: float = 60.0,
         until: Callable[[Trace], bool] = lambda trace: False,
     ) -> Trace:
-        """One episode of at most `seconds`, ended early when `until` says so. Returns its trace."""
+        """One episode of at most `seconds`, ended early when `until` says so. Returns its trace.
+
+        Raises SessionFault, with the arm halted, when the agent raises or something that is not finite would reach or
+        leave it.
+        """
         report = self.world.reset(task, seed, split)
         tasks, actions = self._world_facts()
         self._begin(tasks[int(task)] if task.isdigit() else task, seed, split, user)
@@ -105,7 +126,7 @@ class Session(Configurable):
             jobs=jobs,
         )
         try:
-            state = self.agent.start(context)
+            state = self.recorder.start(context)
             self.zero = self.clock.now()
             if isinstance(self.clock, WallClock):
                 self._go(self.clock)
@@ -113,6 +134,9 @@ class Session(Configurable):
                 state = self._tick(number, state)
                 if until(self.trace):
                     break
+        except Fault as fault:
+            self._stand(fault)
+            raise SessionFault(str(fault), self._end()) from fault
         finally:
             jobs.close()
         return self._end()
@@ -126,7 +150,23 @@ class Session(Configurable):
         env = self.world.env if isinstance(self.world, World) else self.world
         return tuple(env.tasks), env.actions
 
+    def _stand(self, fault: Fault) -> None:
+        """Tell of the fault, halt the arm and watch it stand."""
+        now = self._now()
+        self._publish(Event(kind=Kind.FAULT, t=now, source="session", text=fault.what))
+        self.trace.ticks.append(Tick(self._heard_until, now, now))
+        self.world.post(Act.HALT, now)
+        self.clock.wait_until(self.zero + now + STAND_S)
+        events: list[Event] = []
+        try:
+            self._absorb(self.world.advance(now + STAND_S), events)
+        except StrettoError as error:  # a world that is broken too; its own process has halted the arm
+            events.append(Event(kind=Kind.FAULT, t=now, source="world", text=str(error)))
+        for event in events:
+            self._publish(event)
+
     trace: Trace
+    recorder: Recorded
 
     def _begin(self, task: str, seed: int, split: str, user: User) -> None:
         self.user, self.mixer, self.ear = user, Mixer.Config().build(), _Ear()
@@ -145,9 +185,10 @@ class Session(Configurable):
             clock=self.clock.name,
             tick_s=self.config.tick_s,
             control_hz=round(1 / self.world.dt, 6),
-            agent=type(self.agent).__name__.lower(),
+            agent=agent_name(self.agent),
             privileged=self.agent.privileged,
         )
+        self.recorder = self.config.flight.build(self.agent, f"{self.trace.agent} {task} {split} seed {seed}")
 
     def _now(self) -> float:
         return self.clock.now() - self.zero
@@ -157,7 +198,7 @@ class Session(Configurable):
         self.clock.wait_until(self.zero + t)
         obs = self._collect(number, t)
         begun = self._now()
-        output, state = self.agent.step(obs, state)
+        output, state = self.recorder.step(obs, state)
         if self.clock.name == "virtual":
             self.clock.spend(self.delays.draw("agent_step"))
         delivered = self._now()
@@ -259,6 +300,7 @@ class Session(Configurable):
     def _end(self) -> Trace:
         trace = self.trace
         trace.events.sort(key=lambda event: event.t)
-        trace.microphone = Sound(samples=np.concatenate(self._mic), rate=HEARING_RATE)
+        heard = np.nan_to_num(np.concatenate(self._mic))  # what was broken is silence here, and itself in the flight
+        trace.microphone = Sound(samples=heard, rate=HEARING_RATE)
         trace.voice = Sound(samples=np.concatenate(self._voice), rate=self.mixer.config.rate)
         return trace
