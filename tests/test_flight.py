@@ -15,21 +15,10 @@ import pytest
 from stretto.agents.random import Random
 from stretto.agents.zero import Zero
 from stretto.cli.main import main
+from stretto.core import signals
 from stretto.core.clock import VirtualClock, WallClock
 from stretto.core.errors import StrettoError
-from stretto.core.signals import (
-    Act,
-    ActionChunk,
-    Event,
-    Image,
-    Kind,
-    Observation,
-    Output,
-    SkillRequest,
-    Sound,
-    Speech,
-    Word,
-)
+from stretto.core.signals import Act, ActionChunk, Event, Kind, Observation, Output, Sound, Speech
 from stretto.envs.dummy import Dummy
 from stretto.runtime.delays import Delays, NoDelays
 from stretto.runtime.flight import Fault, Recorded, agent_name, line, replay
@@ -116,6 +105,7 @@ def flight_of(fault):
 
 
 def path_of(fault):
+    """Where the fault's message says that the last seconds are."""
     return Path(re.search(r"are in (\S+\.npz)", str(fault))[1])
 
 
@@ -138,7 +128,7 @@ def test_an_observation_with_nan_never_reaches_the_agent(tmp_path, stream):
 def test_sound_with_nan_never_reaches_the_agent(tmp_path):
     samples = np.full(8_000, 0.1, np.float32)
     samples[4_000] = np.nan
-    said = Speech(text="go", sound=Sound(samples=samples, rate=16_000), words=(Word("go", 0.0, 0.5),))
+    said = Speech(text="go", sound=Sound(samples=samples, rate=16_000), words=(signals.Word("go", 0.0, 0.5),))
     fault = faulted(Zero(), tmp_path, cues=[Cue(intent="instruct", speech=said, wait_s=1.0)])
     assert "sound[800] = nan (1 of 3200 numbers)" in str(fault)
     assert "Tick 7 (1.40 s)" in str(fault)
@@ -285,7 +275,7 @@ def test_everything_that_flows_comes_back_exactly(tmp_path, tone):
         tick=2,
         proprio=np.array([1.5, np.nan], np.float32),
         action=np.zeros(7, np.float32),
-        images=(Image(camera="front", t=0.3, pixels=np.arange(48, dtype=np.uint8).reshape(4, 4, 3)),),
+        images=(signals.Image(camera="front", t=0.3, pixels=np.arange(48, dtype=np.uint8).reshape(4, 4, 3)),),
         sound=Sound(samples=np.array([0.25], np.float32), rate=16_000),
         text="typed “é”",
         events=(Event(kind=Kind.FAULT, t=0.1, source="world", text="x", data={"list": (1, 2), "n": None}),),
@@ -297,7 +287,7 @@ def test_everything_that_flows_comes_back_exactly(tmp_path, tone):
         hush=True,
         act=Act.HALT,
         chunk=chunk(np.arange(14, dtype=np.float64).reshape(2, 7)),
-        skill=(SkillRequest(verb="start", goal="go left"),),
+        skill=(signals.SkillRequest(verb="start", goal="go left"),),
     )
     flight = Flight(session="s", agent="zero", context={"tasks": ("a",), "seed": 3}, frames=(Frame(obs, output),))
     back = read_flight(write_flight(flight, tmp_path / "f.npz", {}))
