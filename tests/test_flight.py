@@ -105,7 +105,6 @@ def flight_of(fault):
 
 
 def path_of(fault):
-    """Where the fault's message says that the last seconds are."""
     return Path(re.search(r"are in (\S+\.npz)", str(fault))[1])
 
 
