@@ -1,0 +1,74 @@
+"""Low-rank adapters on linear layers: y = W x + (alpha / rank) · B A x, W frozen (Hu et al., 2021).
+
+Merging adds the product to W, so that the live model pays nothing for it; unmerging gives back the very bits of W,
+because they are kept, not subtracted.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stretto.core.errors import StrettoError
+
+
+class LoRA(nn.Module):
+    """A linear layer with an adapter. B starts at zero, so the layer starts as it was."""
+
+    def __init__(self, base: nn.Linear, rank: int, alpha: float | None = None) -> None:
+        super().__init__()
+        if rank < 1:
+            raise StrettoError(f"A low-rank adapter needs a rank of at least 1, got {rank}.")
+        self.base = base.requires_grad_(False)
+        self.scale = (rank if alpha is None else alpha) / rank
+        self.down = nn.Parameter(torch.randn(rank, base.in_features) / rank**0.5 / 10)
+        self.up = nn.Parameter(torch.zeros(base.out_features, rank))
+        self._kept: Tensor | None = None
+
+    def forward(self, x: Float[Tensor, "... inner"]) -> Float[Tensor, "... outer"]:
+        """Base and adapter, or the base alone once they are merged."""
+        if self._kept is not None:
+            return self.base(x)
+        return self.base(x) + self.scale * ((x @ self.down.T.to(x.dtype)) @ self.up.T.to(x.dtype))
+
+    @property
+    def weight(self) -> Tensor:
+        """W + (alpha / rank) · B A, whether merged or not."""
+        if self._kept is not None:
+            return self.base.weight
+        product = self.scale * (self.up.float() @ self.down.float())
+        return (self.base.weight.float() + product).to(self.base.weight.dtype)
+
+    @torch.no_grad()
+    def merge(self) -> None:
+        """Put the adapter into the weight. Merging twice changes nothing."""
+        if self._kept is None:
+            merged = self.weight
+            self._kept = self.base.weight.detach().clone()
+            self.base.weight.copy_(merged)
+
+    @torch.no_grad()
+    def unmerge(self) -> None:
+        """Bring back the base's weight, bit for bit."""
+        if self._kept is not None:
+            self.base.weight.copy_(self._kept)
+            self._kept = None
+
+
+def adapt(module: nn.Module, rank: int, names: tuple[str, ...] = ("qkv", "out", "gate_up", "down")) -> list[LoRA]:
+    """Give every linear layer below `module` whose attribute is one of `names` an adapter; returns them."""
+    made = []
+    for owner in list(module.modules()):
+        if isinstance(owner, LoRA):
+            continue
+        for name, child in list(owner.named_children()):
+            if name in names and isinstance(child, nn.Linear):
+                made.append(LoRA(child, rank))
+                setattr(owner, name, made[-1])
+    return made
+
+
+def adapters(module: nn.Module) -> Iterator[LoRA]:
+    """All adapters below `module`."""
+    return (child for child in module.modules() if isinstance(child, LoRA))

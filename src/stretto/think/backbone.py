@@ -1,0 +1,191 @@
+"""The backbone: modality experts joined by shared self-attention (SA-MoE) over one stream of tokens.
+
+Each token goes through its own expert alone: norms, projections, feed-forward, head. In every layer all tokens attend
+over one common causal set of keys, under the layout's visibility rule. A shallower expert stands in some of the layers
+of the deepest one (`joins`); in the others its tokens rest and its keys are not there.
+
+    layer of the deepest    0    1    2    3    4    5
+    language                x    x    x    x    x    x
+    action                            x              x
+
+One class for training (`Whole`: the call's own tokens) and streaming (`Rings`: a session's past as well); state lives
+in the memory that is handed in, so it is explicit. Keys are turned once, by their own position on their own counter and
+their expert's rotary base (a *frame*); a query is turned once per frame.
+
+Source: SA-MoE of ELLSA (technique End-to-end Listen, Look, Speak and Act). Its released code computes every expert on
+every token and selects afterwards; here tokens are gathered by expert, and nothing is computed twice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.core.errors import StrettoError
+from stretto.nn.attention import attend, bias_of
+from stretto.nn.rope import turn, turns
+from stretto.think.expert import Expert, ExpertConfig, Layer
+from stretto.think.layout import Layout
+from stretto.think.memory import Memory, Rings, Whole
+from stretto.think.tokens import Tokens
+from stretto.think.visibility import Rule
+
+Frame = tuple[int, float]
+"""A position counter and a rotary base."""
+
+Turn = Tensor
+"""Complex numbers by which pairs of a head are turned, (batch, tokens, size // 2)."""
+
+KNOWN = 64
+"""Arrangements of columns that are remembered."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one expert's queries see at one kind of layer: per run of columns of one frame, the frame; and the bias."""
+
+    runs: tuple[tuple[Frame, slice], ...]
+    bias: Tensor
+
+
+class Backbone(nn.Module, Configurable):
+    """Experts under one attention. Raises StrettoError when they cannot be joined."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """One ExpertConfig per expert of the layout."""
+
+        experts: Mapping[str, ExpertConfig] = field(
+            default_factory=lambda: {"language": ExpertConfig(depth=4), "action": ExpertConfig(theta=1_000.0)}
+        )
+
+    def __init__(self, config: Config, layout: Layout) -> None:
+        super().__init__()
+        self.config, self.layout, self.rule = config, layout, Rule(layout)
+        self._known: dict[tuple[object, ...], tuple[Tensor, Tensor, tuple[tuple[Frame, slice], ...]]] = {}
+        self.depth = max(expert.depth for expert in config.experts.values())
+        _check(config, layout, self.depth)
+        self.experts = nn.ModuleDict({name: Expert(config.experts[name]) for name in layout.experts})
+        stands = {name: config.experts[name].places(self.depth) for name in layout.experts}
+        self.stands: list[dict[str, int]] = [
+            {name: places.index(layer) for name, places in stands.items() if layer in places}
+            for layer in range(self.depth)
+        ]
+        self.frame: list[Frame] = [(stream.counter, config.experts[stream.expert].theta) for stream in layout.streams]
+
+    @property
+    def geometry(self) -> tuple[int, int]:
+        """(kv heads, head size), the same for all experts."""
+        first = next(iter(self.config.experts.values()))
+        return first.kv_heads, first.head
+
+    def rings(self, batch: int = 1, dtype: torch.dtype | None = None) -> Rings:
+        """The memory of fresh live sessions."""
+        weights = dtype or next(self.parameters()).dtype
+        return Rings(self.layout, [tuple(layer) for layer in self.stands], self.geometry, batch, weights)
+
+    def forward(
+        self, inputs: Mapping[str, Tensor], tokens: Mapping[str, Tokens], memory: Memory | None = None
+    ) -> dict[str, Tensor]:
+        """Last states, normed, by expert: (batch, tokens, width) like `inputs`.
+
+        `tokens`: see think/tokens.py; `memory`: Whole() unless given.
+        """
+        memory = Whole() if memory is None else memory
+        columns = memory.place(tokens)
+        sights, asked, own = self._look(tokens, columns, memory, next(iter(inputs.values())).dtype)
+        states = {name: inputs[name] for name in tokens}
+        for layer, stands in enumerate(self.stands):
+            here = [name for name in states if name in stands]
+            if not here:
+                continue
+            queries, pairs = {}, {}
+            for name in here:
+                query, key, value = self._layer(name, layer).read(states[name])
+                queries[name], pairs[name] = query, (turn(key, own[name]), value)
+            keys, values = memory.exchange(layer, pairs)
+            for name in here:
+                sight = sights[tuple(stands)][name]
+                turned = {frame: turn(queries[name], asked[name][frame]) for frame, _ in sight.runs}
+                read = attend([(turned[frame], run) for frame, run in sight.runs], keys, values, sight.bias)
+                states[name] = self._layer(name, layer).write(states[name], read.to(states[name].dtype))
+        return {name: cast(Expert, self.experts[name]).norm(state) for name, state in states.items()}
+
+    def _layer(self, name: str, layer: int) -> Layer:
+        return cast(Layer, cast(Expert, self.experts[name]).layers[self.stands[layer][name]])
+
+    def _look(
+        self, tokens: Mapping[str, Tokens], columns: Tokens, memory: Memory, dtype: torch.dtype
+    ) -> tuple[dict[tuple[str, ...], dict[str, Sight]], dict[str, dict[Frame, Turn]], dict[str, Turn]]:
+        """Per kind of layer and expert what is seen; per expert and frame the queries' turns; the keys' own turns."""
+        wide = torch.float64 if dtype == torch.float64 else torch.float32
+        head = self.geometry[1]
+        seen = {name: self.rule(some, columns) for name, some in tokens.items()}
+        sights = {}
+        for kind in dict.fromkeys(tuple(stands) for stands in self.stands):
+            shown, present, runs = self._columns(kind, columns.stream, memory)
+            sights[kind] = {
+                name: Sight(runs, bias_of(seen[name][..., shown] & present)) for name in tokens if name in kind
+            }
+        asked, own = {}, {}
+        for name, some in tokens.items():
+            asked[name] = {
+                frame: turns(some.at[..., frame[0]], head, frame[1], head**-0.5, wide) for frame in set(self.frame)
+            }
+            counter = torch.tensor([self.frame[place][0] for place in some.stream.tolist()])
+            at = some.at.gather(2, counter.expand(len(some.at), -1)[..., None])[..., 0]
+            own[name] = turns(at, head, self.config.experts[name].theta, 1.0, wide)
+        return sights, asked, own
+
+    def _columns(
+        self, kind: tuple[str, ...], stream: Tensor, memory: Memory
+    ) -> tuple[Tensor, Tensor, tuple[tuple[Frame, slice], ...]]:
+        """For one kind of layer: the columns shown, whether their expert is there, runs of neighbours of one frame."""
+        key = (kind, stream.numpy().tobytes(), type(memory))
+        if key not in self._known:
+            shown = memory.shown(kind)
+            places = stream[shown].tolist()
+            present = torch.tensor([self.layout.streams[place].expert in kind for place in places], dtype=torch.bool)
+            runs: list[tuple[Frame, slice]] = []
+            for column, place in enumerate(places):
+                frame = self.frame[place]
+                start = runs.pop()[1].start if runs and runs[-1][0] == frame else column
+                runs.append((frame, slice(start, column + 1)))
+            if len(self._known) > KNOWN:
+                self._known.clear()
+            self._known[key] = (shown, present, tuple(runs))
+        return self._known[key]
+
+
+def _check(config: Backbone.Config, layout: Layout, deepest: int) -> None:
+    given, wanted = set(config.experts), set(layout.experts)
+    if given != wanted:
+        raise StrettoError(
+            f"Layout '{layout.name}' wants the experts {', '.join(sorted(wanted))}, got {', '.join(sorted(given))}."
+        )
+    shapes = {name: (expert.kv_heads, expert.head) for name, expert in config.experts.items()}
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{name} {kv} x {head}" for name, (kv, head) in shapes.items())
+        raise StrettoError(
+            f"Experts share their keys and values, so all need the same kv heads x head size; got {told}. "
+            f"Change `kv_heads` and `head` of all but one."
+        )
+    for name, expert in config.experts.items():
+        places = expert.places(deepest)
+        if (
+            len(places) != expert.depth
+            or list(places) != sorted(set(places))
+            or not 0 <= places[0] <= places[-1] < deepest
+        ):
+            raise StrettoError(
+                f"Expert '{name}' has {expert.depth} layers, which must stand in as many rising layers of 0 … "
+                f"{deepest - 1}; got joins {places}."
+            )
+        if expert.heads % expert.kv_heads:
+            raise StrettoError(
+                f"Expert '{name}': {expert.heads} query heads do not divide by {expert.kv_heads} kv heads."
+            )

@@ -1,0 +1,86 @@
+"""One expert of the backbone: a Llama-like decoder stack in which attention itself is left to the joint.
+
+Every expert has norms, projections and feed-forward of its own; what it shares with the others is the geometry of keys
+and values, so that all can be read by all. Width, depth, feed-forward, rotary base and number of query heads are free.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stretto.core.config import Config as BaseConfig
+from stretto.nn.norm import RMSNorm
+from stretto.nn.swiglu import SwiGLU
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpertConfig(BaseConfig):
+    """`kv_heads` and `head` must be those of all experts; `joins`: the layers of the deepest expert that this one's
+    layers stand in, () for an even spread that ends with the last one.
+    """
+
+    depth: int = 2
+    width: int = 16
+    heads: int = 2
+    kv_heads: int = 1
+    head: int = 8
+    ffn: int = 32
+    theta: float = 10_000.0
+    eps: float = 1e-5
+    joins: tuple[int, ...] = ()
+
+    def places(self, deepest: int) -> tuple[int, ...]:
+        """The layers of the deepest expert that this expert's layers stand in."""
+        if self.joins:
+            return self.joins
+        return tuple((layer + 1) * deepest // self.depth - 1 for layer in range(self.depth))
+
+
+class Layer(nn.Module):
+    """One layer: `read` gives queries, keys and values; `write` takes what attention read."""
+
+    def __init__(self, config: ExpertConfig) -> None:
+        super().__init__()
+        self.config = config
+        inner = config.heads * config.head
+        self.norm1 = RMSNorm(config.width, config.eps)
+        self.qkv = nn.Linear(config.width, inner + 2 * config.kv_heads * config.head, bias=False)
+        self.out = nn.Linear(inner, config.width, bias=False)
+        self.norm2 = RMSNorm(config.width, config.eps)
+        self.ffn = SwiGLU(config.width, config.ffn)
+
+    def read(self, x: Float[Tensor, "batch tokens width"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (batch, tokens, heads, size), keys and values (batch, tokens, kv heads, size); not yet turned."""
+        c = self.config
+        both = self.qkv(self.norm1(x)).view(*x.shape[:2], c.heads + 2 * c.kv_heads, c.head)
+        query, key, value = both.split([c.heads, c.kv_heads, c.kv_heads], dim=2)
+        return query, key, value
+
+    def write(
+        self, x: Float[Tensor, "batch tokens width"], read: Float[Tensor, "batch tokens inner"]
+    ) -> Float[Tensor, "batch tokens width"]:
+        """The residual stream after attention and feed-forward."""
+        x = x + self.out(read).to(x.dtype)
+        return x + self.ffn(self.norm2(x)).to(x.dtype)
+
+
+class Expert(nn.Module):
+    """A stack of layers and a last norm."""
+
+    def __init__(self, config: ExpertConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.depth))
+        self.norm = RMSNorm(config.width, config.eps)
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator | None = None) -> None:
+        """Normal weights of 1/sqrt(width), outputs into the residual stream scaled down by depth (as GPT-2)."""
+        for name, weight in self.named_parameters():
+            if weight.dim() == 2:
+                scale = weight.shape[1] ** -0.5
+                if name.endswith(("out.weight", "down.weight")):
+                    scale /= (2 * self.config.depth) ** 0.5
+                weight.copy_(torch.randn(weight.shape, generator=generator) * scale)
