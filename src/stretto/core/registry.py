@@ -43,6 +43,9 @@ TABLE: dict[str, dict[str, str]] = {
     "image_encoder": {
         "conv": "stretto.look.encoders.conv:ConvTokens",
     },
+    "speech_encoder": {
+        "whisper_tiny": "stretto.listen.encoders.whisper:WhisperEncoder",
+    },
     "turns": {
         "fixed_silence": "stretto.listen.turns.fixed_silence:FixedSilence",
     },

@@ -1,0 +1,1 @@
+"""Ears: from sound to features that a language model's stream takes in."""
