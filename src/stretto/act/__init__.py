@@ -1,0 +1,1 @@
+"""From thought to motion: action tokenizers, action heads."""

@@ -1,0 +1,1 @@
+"""Networks that turn context into action chunks."""
