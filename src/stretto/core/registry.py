@@ -46,6 +46,13 @@ TABLE: dict[str, dict[str, str]] = {
     "speech_encoder": {
         "whisper_tiny": "stretto.listen.encoders.whisper:WhisperEncoder",
     },
+    "action_head": {
+        "flow": "stretto.act.heads.flow:FlowHead",
+    },
+    "action_tokenizer": {
+        "bins": "stretto.act.tokenizers.bins:Bins",
+        "fast": "stretto.act.tokenizers.fast:Fast",
+    },
     "turns": {
         "fixed_silence": "stretto.listen.turns.fixed_silence:FixedSilence",
     },

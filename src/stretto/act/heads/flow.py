@@ -13,8 +13,8 @@ shared by all layers plus a table per layer: Chen et al., "PixArt-α", 2023). No
 query (Hu et al., "Mini-Diffuser", 2025): the context's keys and values are computed once for all copies and all steps.
 
 Needs: torch; actions normalised to about [-1, 1] (act/tokenizers/normalise.py). Logs `flow`, the mean squared error of
-the velocity; `flow_noisy` and `flow_clean`, the same for times below and from 1/2: the first falls late and tells how
-much the context says, the second soon and tells how well one chunk is drawn. None of them predicts success.
+the velocity; `flow_noisy` and `flow_clean`, the same for times below and from 1/2: near the noise, what the context
+leaves open cannot be learned away. None of them predicts success.
 """
 
 import dataclasses
