@@ -39,6 +39,8 @@ from stretto.sessions.trace import Tick, Trace
 
 STAND_S = 1.0
 """How long a session watches the arm stand after a fault."""
+ECHO_S = 0.02
+"""How long the agent's voice takes from its mouth to its microphone."""
 
 
 class SessionFault(StrettoError):
@@ -78,11 +80,13 @@ class Session(Configurable):
     class Config(BaseConfig):
         """`tick_s`: the session clock's unit. `noise_dbfs`: a quiet floor in the microphone, never quite dead.
 
-        `flight`: how much the flight recorder keeps, and where a fault's last seconds are written.
+        `echo`: gain with which the agent's own voice comes back into the microphone. `flight`: how much the flight
+        recorder keeps, and where a fault's last seconds are written.
         """
 
         tick_s: float = 0.2
         noise_dbfs: float = -65.0
+        echo: float = 0.0
         flight: Recorded.Config = field(default_factory=Recorded.Config)
 
     def __init__(
@@ -200,7 +204,7 @@ class Session(Configurable):
         begun = self._now()
         output, state = self.recorder.step(obs, state)
         if self.clock.name == "virtual":
-            self.clock.spend(self.delays.draw("agent_step"))
+            self.clock.spend(self.delays.draw(getattr(self.agent, "part", "agent_step")))
         delivered = self._now()
         self._deliver(output, delivered)
         self.trace.ticks.append(Tick(t, begun, delivered))
@@ -214,6 +218,9 @@ class Session(Configurable):
         self._absorb(self.world.advance(t), heard)
         voice, events = self.mixer.advance(t)
         self._voice.append(voice)
+        if self.config.echo:
+            echo = Sound(samples=(self.config.echo * voice).astype(np.float32), rate=self.mixer.config.rate)
+            self.ear.add(self._heard_until + ECHO_S, echo)
         heard += events
         for event in heard:
             self._publish(event)

@@ -1,0 +1,232 @@
+"""Who takes the exam, and the controls, which are arms like any other.
+
+    zero                 does nothing: the floor
+    scripted             knows the script and acts by the privileged skill: the upper bound
+    cascade              fixed silence ends the turn; rules; privileged skill
+    cascade_smart_turn   the same with Smart-Turn's end of turn
+    cascade_policy       the same ears and voice, a pixel policy, no simulator state: runs when a policy does
+    duplex               the learned agent: runs when its weights do
+    commonest            the scripted arm, but every scene question gets its type's commonest answer
+
+A control is an arm with something taken away: `silence` (nobody is heard), `wrong_instruction` (another task's),
+`shuffled_images` (pictures of another task's episode), `heard_off` and `heard_wrong` (the stream of heard text is cut,
+or forced to another task's words). Controls are made of a base arm: `silence:cascade`; the bare name means `duplex`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from stretto.bench.duplex.director import Director, Prompt
+from stretto.bench.duplex.scenario import Case, Sheet
+from stretto.core.errors import StrettoError, unknown
+from stretto.core.protocols import Context, Voice
+from stretto.core.signals import Act, Image, Observation, Output, SkillRequest, Sound, Speech
+
+REACT_S = 0.1
+"""How long after the end of a line the scripted arm reacts, at the least; its tick comes on top."""
+
+
+class Prompted:
+    """An agent that knows the script and sees the truth: reacts to each line once it was said. Privileged."""
+
+    privileged = True
+
+    def __init__(self, director: Director, voice: Voice) -> None:
+        self.director, self.voice = director, voice
+
+    def start(self, context: Context) -> int:
+        """The state is the number of lines it has reacted to."""
+        return 0
+
+    def step(self, obs: Observation, state: int) -> tuple[Output, int]:
+        """The reactions that are due."""
+        skill: list[SkillRequest] = []
+        act, speech = Act.KEEP, []
+        said = self.director.said
+        while state < len(said) and self._heard(state) <= obs.t:
+            reaction = self.director.prompts[state].reaction
+            if reaction.goal:
+                skill.append(SkillRequest(verb="start", goal=reaction.goal))
+            act = Act.HALT if reaction.halt else Act.MOVE if reaction.move else act
+            text = reaction.answers.get(self.director.world.truth[-1].answer, "") or reaction.say
+            speech += [self.voice.speak(text)] if text else []
+            state += 1
+        say = " ".join(piece.text for piece in speech)
+        return Output(act=act, skill=tuple(skill), speech=tuple(speech), say=say), state
+
+    def _heard(self, number: int) -> float:
+        """When a line can have been heard: at its end, a stop at the end of the stop word."""
+        said, halts = self.director.said[number], self.director.prompts[number].reaction.halt
+        assert said.speech is not None
+        end = stop_word_end(said.speech.words, said.speech.end) if halts else said.speech.end
+        return said.t + end + REACT_S
+
+
+class Shown:
+    """An agent that is shown the pictures of another episode in place of its own, in their order."""
+
+    def __init__(self, agent: Any, images: tuple[Image, ...]) -> None:
+        self.agent, self.images, self.privileged = agent, images, agent.privileged
+        self._next = 0
+
+    def start(self, context: Context) -> Any:
+        """Begin with the first picture."""
+        self._next = 0
+        return self.agent.start(context)
+
+    def step(self, obs: Observation, state: Any) -> tuple[Output, Any]:
+        """The agent's step on the other episode's pictures, with this episode's times."""
+        shown = []
+        for image in obs.images:
+            other = self.images[min(self._next, len(self.images) - 1)]
+            shown.append(Image(camera=image.camera, t=image.t, pixels=other.pixels))
+            self._next += 1
+        return self.agent.step(replace(obs, images=tuple(shown)), state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """An arm: `agent(director)` makes its agent for one episode; `alter` changes what it will meet.
+
+    `cameras_hz`: pictures a second per camera that it needs.
+    """
+
+    name: str
+    privileged: bool
+    agent: Callable[[Director], Any]
+    alter: Callable[[Case, Sheet], Sheet] = lambda case, sheet: sheet
+    cameras_hz: float = 0.0
+    shuffled: bool = False
+
+
+def _zero(name: str, voice: Voice) -> Arm:
+    from stretto.agents.zero import Zero
+
+    agent = Zero.Config().build()
+    return Arm(name=name, privileged=False, agent=lambda director: agent)
+
+
+def _scripted(name: str, voice: Voice) -> Arm:
+    return Arm(name=name, privileged=True, agent=lambda director: Prompted(director, voice))
+
+
+def _commonest(name: str, voice: Voice) -> Arm:
+    def alter(case: Case, sheet: Sheet) -> Sheet:
+        common = sheet.facts.get("commonest", "")
+        prompts = [
+            replace(p, reaction=replace(p.reaction, say=p.reaction.answers[common], answers={}))
+            if p.reaction.answers
+            else p
+            for p in sheet.prompts
+        ]
+        return replace(sheet, prompts=prompts)
+
+    return replace(_scripted(name, voice), alter=alter)
+
+
+def _cascade(name: str, voice: Voice) -> Arm:
+    from stretto.agents.cascade import Cascade
+
+    agent = Cascade.Config().build()
+    return Arm(name=name, privileged=True, agent=lambda director: agent)
+
+
+def _smart_turn(name: str, voice: Voice) -> Arm:
+    from stretto.agents.cascade import Cascade
+    from stretto.listen.turns.smart_turn import SmartTurn
+
+    agent = Cascade.Config(turns=SmartTurn.Config()).build()
+    return Arm(name=name, privileged=True, agent=lambda director: agent)
+
+
+def _missing(what: str) -> Callable[[str, Voice], Arm]:
+    def make(name: str, voice: Voice) -> Arm:
+        raise StrettoError(f"The arm '{name}' cannot run yet: {what}.")
+
+    return make
+
+
+ARMS: dict[str, Callable[[str, Voice], Arm]] = {
+    "zero": _zero,
+    "scripted": _scripted,
+    "commonest": _commonest,
+    "cascade": _cascade,
+    "cascade_smart_turn": _smart_turn,
+    "cascade_policy": _missing("it needs a pixel policy, and no trained policy is in this checkout"),
+    "duplex": _missing("it needs the duplex agent and its weights, and neither is in this checkout"),
+}
+
+
+def open_arm(name: str, voice: Voice) -> Arm:
+    """The arm or control of a name. Raises StrettoError for an unknown one, and for one that cannot run yet."""
+    control, _, base = name.partition(":")
+    if control in CONTROLS:
+        return CONTROLS[control](replace(open_arm(base or "duplex", voice), name=name))
+    if name not in ARMS:
+        raise unknown("arm", name, [*ARMS, *CONTROLS])
+    return ARMS[name](name, voice)
+
+
+# controls
+
+
+def _muted(speech: Speech) -> Speech:
+    sound = Sound(samples=np.zeros_like(speech.sound.samples), rate=speech.sound.rate)
+    return replace(speech, sound=sound)
+
+
+def _silence(arm: Arm) -> Arm:
+    def alter(case: Case, sheet: Sheet) -> Sheet:
+        return replace(sheet, prompts=[replace(p, speech=_muted(p.speech)) for p in sheet.prompts])
+
+    return replace(arm, alter=alter)
+
+
+def _wrong_instruction(arm: Arm) -> Arm:
+    def alter(case: Case, sheet: Sheet) -> Sheet:
+        def wrong(prompt: Prompt) -> Prompt:
+            if not prompt.reaction.goal:
+                return prompt
+            goal = other_goal(case, prompt.reaction.goal)
+            return replace(prompt, speech=case.line("instruct", "wrong", goal=goal))
+
+        return replace(sheet, prompts=[wrong(prompt) for prompt in sheet.prompts])
+
+    return replace(arm, alter=alter)
+
+
+def other_goal(case: Case, goal: str) -> str:
+    """Another of the ten tasks, by the seed."""
+    return str(case.pick([task for task in case.tasks if task != goal], "other", goal))
+
+
+def _shuffled_images(arm: Arm) -> Arm:
+    return replace(arm, shuffled=True)
+
+
+def _heard(mode: str) -> Callable[[Arm], Arm]:
+    def control(arm: Arm) -> Arm:
+        def agent(director: Director) -> Any:
+            made = arm.agent(director)
+            if not hasattr(made, "with_heard"):
+                raise StrettoError(
+                    f"The control '{arm.name}' needs an agent with a stream of heard text (a method `with_heard`); "
+                    f"{type(made).__name__} has none."
+                )
+            return made.with_heard(mode)
+
+        return replace(arm, agent=agent)
+
+    return control
+
+
+CONTROLS: Mapping[str, Callable[[Arm], Arm]] = {
+    "silence": _silence,
+    "wrong_instruction": _wrong_instruction,
+    "shuffled_images": _shuffled_images,
+    "heard_off": _heard("off"),
+    "heard_wrong": _heard("wrong"),
+}

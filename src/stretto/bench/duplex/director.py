@@ -1,0 +1,127 @@
+"""The person of an exam: says each line when what they see of the world calls for it, never by what the agent reports.
+
+A `Prompt` waits for `when` (a condition on the watched world: the arm moves, holds something, has reached a goal), then
+`wait_s`, and if `polite` until the robot has been quiet for a moment. If the condition has not come after `patience_s`
+the line is said all the same, and the prompt is marked as missed: a stop that stops nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from stretto.bench.duplex.watched import Watched, moved
+from stretto.core.protocols import Utterance
+from stretto.core.signals import Event, Kind, Speech
+
+When = Callable[[Watched, float], bool]
+"""(the world, since the last line ended) -> whether the moment has come."""
+
+QUIET_S = 0.4
+MOVING_M = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reaction:
+    """What an arm that knows the script does once a line was said: follow a goal, halt, move on, say something.
+
+    `truth`: say the true answer of the scene instead of `say`, which then holds a sentence for each answer.
+    """
+
+    goal: str = ""
+    halt: bool = False
+    move: bool = False
+    say: str = ""
+    answers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One thing the person says. `when` None: at once (after the line before)."""
+
+    role: str
+    speech: Speech
+    when: When | None = None
+    wait_s: float = 1.0
+    patience_s: float = 6.0
+    polite: bool = False
+    reaction: Reaction = field(default_factory=Reaction)
+
+
+def acting(world: Watched, since: float) -> bool:
+    """The arm has moved 2 cm since the line before ended."""
+    return moved(world, since) >= MOVING_M
+
+
+def grasping(world: Watched, since: float) -> bool:
+    """Both fingers touch something, or something is in the hand."""
+    return acting(world, since) and world.truth[-1].contact
+
+
+def holding(world: Watched, since: float) -> bool:
+    """An object is in the hand and lifted by 2 cm."""
+    return bool(world.truth[-1].held) and world.truth[-1].height > 0.02
+
+
+def reached(goal: str) -> When:
+    """A goal's predicate holds."""
+    return lambda world, since: goal in world.truth[-1].holds
+
+
+def stands(world: Watched, since: float) -> bool:
+    """The arm has not moved a centimetre in the last second."""
+    return world.path[-1][0] > since + 1.0 and moved(world, world.path[-1][0] - 1.0) < 0.01
+
+
+class Director:
+    """A `User` that plays prompts. `said` and `missed` tell what became of them."""
+
+    def __init__(self, prompts: Sequence[Prompt], world: Watched) -> None:
+        self.prompts, self.world = list(prompts), world
+        self.said: list[Utterance] = []
+        self.missed: set[str] = set()
+        self._free = 0.0
+        self._due: float | None = None
+        self._speaking, self._quiet_from = False, 0.0
+
+    def observe(self, t: float, until: float, events: tuple[Event, ...]) -> Utterance | None:
+        """Called each tick with what happened in it; a line begins within the coming tick, [t, until)."""
+        self._listen(events)
+        if len(self.said) >= len(self.prompts):
+            return None
+        prompt = self.prompts[len(self.said)]
+        self._decide(prompt, t)
+        if self._due is None or self._due >= until:
+            return None
+        if prompt.polite and (self._speaking or t < self._quiet_from + QUIET_S) and t < self._due + prompt.patience_s:
+            return None
+        start = max(self._due, t)
+        self._free, self._due = start + prompt.speech.end, None
+        self.said.append(Utterance(t=start, intent=prompt.role, speech=prompt.speech))
+        return self.said[-1]
+
+    @property
+    def over(self) -> bool:
+        """Everything was said, up to its last phoneme."""
+        return len(self.said) == len(self.prompts) and self.world.t >= self._free
+
+    @property
+    def last_end(self) -> float:
+        """When the last line said ended."""
+        return self._free
+
+    def _decide(self, prompt: Prompt, t: float) -> None:
+        if self._due is not None:
+            return
+        if prompt.when is None:
+            self._due = self._free + prompt.wait_s
+        elif t >= self._free and prompt.when(self.world, self._free):
+            self._due = t + prompt.wait_s
+        elif t >= self._free + prompt.patience_s:
+            self._due = t
+            self.missed.add(prompt.role)
+
+    def _listen(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            if event.kind is Kind.SPEECH_STARTED:
+                self._speaking = True
+            elif event.kind in (Kind.SPEECH_STOPPED, Kind.SPEECH_CUT):
+                self._speaking, self._quiet_from = False, event.t
