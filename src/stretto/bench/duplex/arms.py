@@ -24,6 +24,7 @@ from stretto.bench.duplex.scenario import Case, Sheet
 from stretto.core.errors import StrettoError, unknown
 from stretto.core.protocols import Context, Voice
 from stretto.core.signals import Act, Image, Observation, Output, SkillRequest, Sound, Speech
+from stretto.sessions.score import stop_word_end
 
 REACT_S = 0.1
 """How long after the end of a line the scripted arm reacts, at the least; its tick comes on top."""

@@ -1,8 +1,8 @@
 """Questions about the scene and their true answers, computed from the simulator, each answerable from the cameras.
 
 Seven types, each with four answers that are asked for. A case draws the answer it wants, evenly over them, and
-arranges the scene so that it is true; what counts is what the simulator says when the question is asked. So the commonest answer
-of a type is right in about a quarter of its cases.
+arranges the scene so that it is true; what counts is what the simulator says when the question is asked. So the
+commonest answer of a type is right in about a quarter of its cases.
 
 An answer is a key (`stove`, `nothing`); its `keys` are the words by which it is recognised in a transcript.
 """

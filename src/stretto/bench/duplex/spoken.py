@@ -1,9 +1,9 @@
 """What the agent said, from its sound alone: transcribed with silence around it, then compared.
 
-A sentence counts as said when its word error is at most 20 %, or when all key words of one wording of the answer are in
-it and none of a rival answer. Whisper-tiny hears "bull" for "bowl", so words first pass a list of confusions, which
-never maps one answer to another (a test proves it). Only the first stretch of sound that answers at all is judged: who says
-every answer in turn is wrong.
+A sentence counts as said when its word error is at most 20 %, or when all key words of one wording of the answer are
+in it and none of a rival answer. Whisper-tiny hears "bull" for "bowl", so words first pass a list of confusions, which
+never maps one answer to another (a test proves it). Only the first stretch of sound that answers at all is judged: who
+says every answer in turn is wrong.
 
 Needs: a recogniser. Does not know the agent's text.
 """

@@ -18,7 +18,7 @@ def sheet(case: Case) -> Sheet:
     if case.number % 2 == 0:
         goal, hidden = visual(case)
         prompt = case.instruct(goal)
-        prompt = replace(prompt, reaction=Reaction(say=f"I cannot do that: there is no {hidden} here."))
+        prompt = replace(prompt, reaction=Reaction(say=f"I cannot do that, there is no {hidden} here."))
         kind, order = "visual", Arrangement(hidden=(hidden,))
     else:
         kind, goal, order = OTHER[case.number // 2 % len(OTHER)], case.pick(case.tasks, "task"), Arrangement()
