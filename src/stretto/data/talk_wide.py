@@ -1,0 +1,226 @@
+"""Everything people say to a robot or near it: the wide grammar, from which training and test speech is made.
+
+    saying = draw("hard", seed=3, split="test")
+    saying = draw_from("robot", seed=4)          # the intent itself is drawn, from a mix
+
+It has the intents of data/talk.py and more: corrections, never mind, yes and no, backchannels, side talk, hard
+sentences with a command word that is no command, requests of other rooms, facts and prose. A saying says its intent,
+goal, topic, split and where its pauses are. Wordings are of one split (three lists each, and a test that they do not
+meet); the pairs of thing and place kept for testing are never spoken in training. data/talk.py stays the small grammar
+of sessions and cards, whose lines are in here with their split.
+
+Needs: the packages of data/talk_facts.py for facts and prose only. Does not know who speaks (data/clips.py).
+"""
+
+import functools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from stretto.core.errors import StrettoError, unknown
+from stretto.core.rng import generator
+from stretto.data import talk, talk_facts, talk_goals
+from stretto.data.talk_grammar import draw as fill
+from stretto.data.talk_style import Pause, hesitate, plain, sentence
+from stretto.data.talk_tables import SAID, WORDS
+
+SPLITS = ("train", "dev", "test")
+INTENTS = (*SAID, "instruct", "switch", "correct", "defective", "ask_scene", "elsewhere", "facts", "prose")
+
+MIXES: dict[str, dict[str, float]] = {
+    "robot": {
+        "instruct": 24, "switch": 4, "correct": 6, "defective": 5, "ask_scene": 6, "ask_general": 5, "stop": 7,
+        "pause": 6, "go_on": 4, "never_mind": 2, "confirm": 2, "backchannel": 3, "side": 7, "hard": 7, "elsewhere": 6,
+        "facts": 3, "prose": 3,
+    },
+    "english": {"prose": 45, "facts": 20, "elsewhere": 12, "side": 10, "ask_general": 5, "hard": 5, "confirm": 3},
+    "reflex": {"stop": 30, "pause": 25, "hard": 20, "side": 6, "backchannel": 5, "instruct": 5, "prose": 5, "facts": 4},
+    "tame": {"instruct": 30, "side": 20, "ask_scene": 10, "backchannel": 10, "elsewhere": 10, "facts": 10, "prose": 10},
+}  # fmt: skip
+"""Shares of intents. `tame` has no command word of `COMMANDS` at all: what must never halt an arm."""
+
+COMMANDS = ("stop", "wait", "pause", "freeze", "hold on", "careful", "whoa")
+"""The words of the reflex."""
+
+_COMMANDING = re.compile(r"\b(stop\w*|wait\w*|weight\w*|paus\w+|paws|freez\w+|froze\w*|h[oe]ld on|careful\w*|whoa)\b")
+_THINKING = frozenset(("instruct", "switch", "correct", "defective", "ask_scene", "ask_general", "elsewhere", "side"))
+_MAY_COMMAND = frozenset(("stop", "pause", "go_on", "switch", "hard", "correct"))
+_TRIES = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saying:
+    """One thing said. `plain`: its words before hesitations; `pauses` stand after words of `text`."""
+
+    text: str
+    intent: str
+    split: str
+    goal: str = ""
+    topic: str = ""
+    plain: str = ""
+    pauses: tuple[Pause, ...] = ()
+
+
+def draw(intent: str, seed: int, split: str = "train", hesitation: float | None = None, goal: str = "") -> Saying:
+    """One saying; the same for the same arguments. `goal` chooses the task (instruct, switch, correct).
+
+    `hesitation` scales pauses, fillers and restarts; by default half of what takes thinking has some, commands none.
+    Raises StrettoError for an unknown intent, split or goal.
+    """
+    _check(intent, split, goal)
+    source = generator(seed, "say", intent, split)
+    for _ in range(_TRIES):
+        text, goal_of, topic = _MAKERS.get(intent, _said)(intent, split, goal, source)
+        if intent in _MAY_COMMAND or not _COMMANDING.search(text.lower()):
+            break
+    else:
+        raise StrettoError(f"No sentence of '{intent}' without a command word in {_TRIES} tries.")
+    amount = (1.2 if intent in _THINKING and source.random() < 0.5 else 0.0) if hesitation is None else hesitation
+    said, pauses = hesitate(text, source, amount)
+    return Saying(text=said, intent=intent, split=split, goal=goal_of, topic=topic, plain=plain(text), pauses=pauses)
+
+
+def draw_from(mix: str | Mapping[str, float], seed: int, split: str = "train") -> Saying:
+    """A saying whose intent is drawn from a mix, by name or as shares. Raises StrettoError for unknown names."""
+    if isinstance(mix, str):
+        if mix not in MIXES:
+            raise unknown("mix", mix, MIXES)
+        mix = MIXES[mix]
+    names, shares = list(mix), np.array([float(each) for each in mix.values()])
+    if not names or shares.min() < 0 or not shares.sum() > 0:
+        raise StrettoError(f"Expected shares of intents, at least one above 0, got {dict(mix)}.")
+    at = int(generator(seed, "mix", split).choice(len(names), p=shares / shares.sum()))
+    return draw(names[at], seed, split)
+
+
+def commands_in(words: Sequence[str], commands: Sequence[str] = COMMANDS) -> tuple[tuple[str, int, int], ...]:
+    """Where the words of a command stand: (command, its first word, its last word).
+
+    >>> commands_in(["No", "hold", "on", "stop"])
+    (('hold on', 1, 2), ('stop', 3, 3))
+    """
+    said = [plain(word) for word in words]
+    found = []
+    for command in commands:
+        parts = command.split()
+        for at in range(len(said) - len(parts) + 1):
+            if said[at : at + len(parts)] == parts:
+                found.append((command, at, at + len(parts) - 1))
+    return tuple(sorted(found, key=lambda each: each[1]))
+
+
+def templates(intent: str, split: str) -> tuple[str, ...]:
+    """The templates of an intent that has one list of them. Raises StrettoError for an unknown intent or split."""
+    _check(intent, split, "")
+    table = SAID.get(intent) or talk_goals.FRAMES.get(intent) or ((), (), ())
+    return table[SPLITS.index(split)]
+
+
+def _check(intent: str, split: str, goal: str) -> None:
+    if intent not in INTENTS:
+        raise unknown("intent", intent, INTENTS)
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    if goal and goal not in talk.GOALS:
+        raise unknown("goal", goal, talk.GOALS)
+
+
+T = TypeVar("T")
+Made = tuple[str, str, str]
+"""Text, goal, topic."""
+
+
+def _said(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
+    """A sentence of a list of templates, each with its topic; the lines of data/talk.py among them."""
+    listed = templates(intent, split)
+    lines = talk.lines(intent, split) if intent in talk.INTENTS and split != "dev" else ()
+    at = int(source.integers(len(listed) + len(lines) // 4))
+    if at >= len(listed):
+        line = _one(lines, source)
+        text = line.text if line.text.startswith("I ") else line.text[0].lower() + line.text[1:]
+        return text, line.goal, line.topic
+    words = _slots(split)
+    _, _, told = listed[at].partition(" :: ")
+    bound = {name: (fill(_one(words[name], source), words, source),) for name in re.findall(r"\{(\w+)\}", told)}
+    text, topic, goal = [*fill(listed[at], {**words, **bound}, source).split(" :: "), "", ""][:3]
+    return text, goal, topic
+
+
+def _about_task(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
+    """A request for a task inside a frame, perhaps after one that is taken back."""
+    goal = goal or _one(tuple(talk.GOALS), source)
+    words = _slots(split)
+    thing = next((name for name in words["thing"] if name in goal), "stove")
+    others = [other for other in words["other"] if other != thing and _may_meet(other, goal, split)]
+    ask = fill(_one(talk_goals.asks(goal, split), source), words, source)
+    frames = templates(intent, split)
+    if ask.startswith("the "):
+        frames = tuple(frame for frame in frames if re.search(r"(^|, )\{ask\}", frame))
+    if not others:
+        frames = tuple(frame for frame in frames if "{wrong}" not in frame and "{other}" not in frame)
+    frame = _one(frames, source)
+    named = "{ask}" in frame
+    text = fill(frame, {**words, "ask": (ask,), "thing": (thing,), "other": tuple(others)}, source)
+    return text, goal if named else "", "" if named else thing
+
+
+def _may_meet(other: str, goal: str, split: str) -> bool:
+    """Whether a thing may be named beside a task without naming a pair that is kept for testing."""
+    if split == "test":
+        return True
+    kept = [(thing, place.split(" the ")[1]) for thing, place in talk.pairs("test")]
+    return not any(
+        (thing == other and place in goal) or (place == other and thing.split()[-1] in goal) for thing, place in kept
+    )
+
+
+def _defective(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
+    """A request that cannot be met; its topic is what is missing or the pair that is no task."""
+    words = _slots(split)
+    frame = _one(templates("defective", split), source)
+    slot = next(name for name in ("pair", "absent", "gone") if f"{{{name}}}" in frame)
+    what = _one(words[slot], source)
+    topic = what if slot == "pair" else _missing(what)
+    return fill(frame, {**words, slot: (what,)}, source), "", topic
+
+
+def _missing(what: str) -> str:
+    """Of "bowl in the fridge" the fridge, of "apple on the plate" the apple."""
+    here = ("bowl", "wine bottle")
+    thing, _, place = what.partition(" the ")
+    return place if what.startswith(here) else re.sub(r" (on|in|under|behind)$", "", thing)
+
+
+def _fact(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
+    facts = talk_facts.facts(split)
+    relations = sorted({fact.relation for fact in facts})
+    relation = _one(relations, source)
+    fact = _one([fact for fact in facts if fact.relation == relation], source)
+    wording = _one(talk_facts.WORDINGS[relation][SPLITS.index(split)], source)
+    return sentence(wording.format(a=fact.a, b=fact.b)), "", relation
+
+
+def _prose(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
+    return _one(talk_facts.prose(split), source), "", ""
+
+
+_MAKERS = {
+    "instruct": _about_task,
+    "switch": _about_task,
+    "correct": _about_task,
+    "defective": _defective,
+    "facts": _fact,
+    "prose": _prose,
+}
+
+
+@functools.lru_cache(maxsize=3)
+def _slots(split: str) -> dict[str, tuple[str, ...]]:
+    return {**WORDS, **talk_goals.slots(split)}
+
+
+def _one(options: Sequence[T], source: np.random.Generator) -> T:
+    return options[int(source.integers(len(options)))]
