@@ -6,7 +6,7 @@ import pytest
 from stretto.core.errors import StrettoError
 from stretto.core.signals import Sound, Speech, Word
 from stretto.core.sound import level_dbfs
-from stretto.data.rooms import NOISES, Surroundings, heard_in, level, noise, room, speed
+from stretto.data.rooms import NOISES, Surroundings, bed, heard_in, level, noise, room, speed
 
 RATE = 16_000
 
@@ -85,3 +85,12 @@ def test_wrong_settings_are_refused():
         room(tone(), 9.0)
     with pytest.raises(StrettoError, match="speed"):
         speed(tone(), 3.0)
+
+
+def test_music_has_pitch_and_rhythm():
+    """A few frequencies hold most of its power, unlike noise, and it repeats."""
+    played = bed("music", 10 * RATE, RATE, seed=5)
+    power = np.sort(np.abs(np.fft.rfft(played)) ** 2)[::-1]
+    hiss = np.sort(np.abs(np.fft.rfft(bed("white", 10 * RATE, RATE, seed=5))) ** 2)[::-1]
+    assert power[:800].sum() / power.sum() > 0.5 > 4 * hiss[:800].sum() / hiss.sum()
+    assert len(played) == 10 * RATE

@@ -1,8 +1,9 @@
 """What lies between a mouth and a microphone: speed, room, noise, level, as pure functions with a seed.
 
 A room is an impulse response of noise that decays by 60 dB in its reverberation time, with the direct sound first, so
-words stay where they are in time. Noise is white, pink, mains hum, or babble of given voices, at a signal-to-noise
-ratio measured over the whole sound. Speed is resampling: pitch and pace change together, and word times with them.
+words stay where they are in time. Noise is white, pink, mains hum, music (data/music.py), or babble of given voices,
+at a signal-to-noise ratio measured over the whole sound. Speed is resampling: pitch and pace change together, and word
+times with them.
 
 Source: exponentially decaying noise as a room (Moorer 1979). Needs: numpy, scipy. Does not know who speaks.
 """
@@ -11,15 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 from scipy.signal import fftconvolve
 
 from stretto.core.errors import StrettoError, unknown
 from stretto.core.rng import generator
 from stretto.core.signals import Sound, Speech, Word
 from stretto.core.sound import level_dbfs, resample
+from stretto.data.music import music
 
-NOISES = ("white", "pink", "hum", "babble")
+NOISES = ("white", "pink", "hum", "music", "babble")
 _HUM_HERTZ = 50.0
 
 
@@ -74,16 +76,20 @@ def room(sound: Sound, rt60_s: float, direct_db: float = 6.0, seed: int = 0) -> 
 
 def noise(sound: Sound, kind: str, snr_db: float, seed: int = 0, others: Sequence[Sound] = ()) -> Sound:
     """The sound with noise at a signal-to-noise ratio. Raises for an unknown kind, and for babble without voices."""
-    makers = {"white": _white, "pink": _pink, "hum": _hum}
-    if kind == "babble":
-        added = _babble(len(sound.samples), sound.rate, seed, others)
-    elif kind in makers:
-        added = makers[kind](len(sound.samples), sound.rate, generator(seed, "noise", kind))
-    else:
-        raise unknown("noise", kind, NOISES)
+    added = bed(kind, len(sound.samples), sound.rate, seed, others)
     power, own = float(np.mean(np.square(sound.samples))), float(np.mean(np.square(added)))
     gain = np.sqrt(power / own * 10 ** (-snr_db / 10)) if own > 0 else 0.0
     return _safe(sound.samples + gain * added, sound.rate)
+
+
+def bed(kind: str, count: int, rate: int, seed: int = 0, others: Sequence[Sound] = ()) -> Float[np.ndarray, " count"]:
+    """`count` samples of noise alone, at a level of its own. Raises as `noise` does."""
+    makers = {"white": _white, "pink": _pink, "hum": _hum, "music": music}
+    if kind == "babble":
+        return _babble(count, rate, seed, others)
+    if kind not in makers:
+        raise unknown("noise", kind, NOISES)
+    return makers[kind](count, rate, generator(seed, "noise", kind))
 
 
 def level(sound: Sound, dbfs: float) -> Sound:

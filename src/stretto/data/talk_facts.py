@@ -183,7 +183,7 @@ def _prose() -> tuple[str, ...]:
             raise StrettoError(
                 f"Sentences are read from '{book}', which is missing: pip install --no-deps -r requirements.lock"
             )
-        files += sorted(Path(spec.origin).parent.rglob("*.py"))
+        files += sorted(file for file in Path(spec.origin).parent.rglob("*.py") if "tests" not in file.parts)
     found = {}
     for file in files:
         for text in _DOCS.findall(file.read_text(encoding="utf-8", errors="ignore")):
