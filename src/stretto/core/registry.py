@@ -55,6 +55,7 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "turns": {
         "fixed_silence": "stretto.listen.turns.fixed_silence:FixedSilence",
+        "smart_turn": "stretto.listen.turns.smart_turn:SmartTurn",
     },
     "user": {
         "script": "stretto.sessions.users.script:Script",

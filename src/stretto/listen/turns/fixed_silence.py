@@ -71,7 +71,7 @@ class FixedSilence(Configurable):
     def decide(self, cues: Cues, state: SilenceState) -> tuple[Turn, SilenceState]:
         """What the new sound means for the turn, and the next state. Several utterances may end in one call."""
         kept = np.concatenate([state.kept, cues.samples])
-        walk = _Walk(state, kept, cues.t - (state.offset + len(kept)) / HEARING_RATE)
+        walk = Walk(state, kept, cues.t - (state.offset + len(kept)) / HEARING_RATE)
         for probability in cues.probabilities:
             self._frame(float(probability), walk)
         begin = walk.frames if walk.first is None else walk.first
@@ -94,7 +94,7 @@ class FixedSilence(Configurable):
         begin = max(0, state.first * FRAME - round(self.config.pre_roll_s * HEARING_RATE) - state.offset)
         return Sound(samples=state.kept[begin:].copy(), rate=HEARING_RATE)
 
-    def _frame(self, probability: float, walk: "_Walk") -> None:
+    def _frame(self, probability: float, walk: "Walk") -> None:
         """One frame: voiced or not, turn opened or closed."""
         config = self.config
         going = walk.first is not None and walk.last == walk.frames - 1
@@ -113,7 +113,7 @@ class FixedSilence(Configurable):
                 walk.ended.append(walk.heard(config.pre_roll_s))
             walk.first, walk.open, walk.voiced = None, False, 0
 
-    def _over(self, walk: "_Walk") -> bool:
+    def _over(self, walk: "Walk") -> bool:
         assert walk.first is not None
         spoken = (walk.last + 1 - walk.first) * FRAME_S
         silent = (walk.frames - 1 - walk.last) * FRAME_S
@@ -121,7 +121,7 @@ class FixedSilence(Configurable):
         return silent >= limit - 1e-9 or (walk.frames - walk.first) * FRAME_S >= self.config.longest_s
 
 
-class _Walk:
+class Walk:
     """The running values of one call of `decide`; `zero` is the session time of sample 0."""
 
     def __init__(self, state: SilenceState, kept: np.ndarray, zero: float):

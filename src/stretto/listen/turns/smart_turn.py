@@ -1,0 +1,118 @@
+"""End of turn by Smart-Turn v3.2: a small network listens to how the sentence sounds, not only to how long it is quiet.
+
+When voice activity has paused for `pause_s`, the network hears the last 8 s of the turn and says how complete it is. A
+complete turn ends there; an incomplete one goes on, is asked about again after each further `again_s` of silence, and
+ends in any case after `silence_s`. So a hesitation inside a sentence is bridged, and a finished sentence ends sooner.
+
+Its own time (one run a pause, tens of milliseconds) is part of the agent's step; no line of the latency card holds it.
+
+Source: pipecat-ai/smart-turn, version 3.2 (BSD-2-Clause). Needs: pipecat-ai for its ONNX file (its Python is
+not imported), onnxruntime, speech probabilities per frame (listen/vad.py). Does not know words.
+"""
+
+import functools
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from jaxtyping import Float32
+from numpy.lib.stride_tricks import sliding_window_view
+
+from stretto.core.errors import StrettoError
+from stretto.core.signals import HEARING_RATE
+from stretto.listen.turns.fixed_silence import FixedSilence, Walk
+from stretto.listen.vad import FRAME, FRAME_S
+
+SECONDS = 8
+"""Length of sound that the network takes."""
+_WINDOW, _HOP, _BANDS, _LEAST = 400, 160, 80, 1e-10
+_FILE = ("audio", "turn", "smart_turn", "data", "smart-turn-v3.2-cpu.onnx")
+
+
+class SmartTurn(FixedSilence):
+    """Turns by voice activity and a network that judges whether the sentence is complete."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(FixedSilence.Config):
+        """`complete`: the probability from which a turn counts as complete; `silence_s` ends an incomplete one."""
+
+        pause_s: float = 0.2
+        again_s: float = 0.4
+        silence_s: float = 2.0
+        complete: float = 0.5
+        threads: int = 1
+
+    config: Config
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._network = _load(config.threads)
+
+    def completeness(self, samples: Float32[np.ndarray, " samples"]) -> float:
+        """The probability that the turn whose sound this is (16 kHz, its end last) is complete."""
+        return float(self._network.run(None, {"input_features": features(samples)[None]})[0].reshape(-1)[0])
+
+    def _over(self, walk: Walk) -> bool:
+        """Complete at a pause, or silent for too long, or too long altogether."""
+        assert walk.first is not None
+        silent = walk.frames - 1 - walk.last
+        pause, again = (max(1, round(s / FRAME_S)) for s in (self.config.pause_s, self.config.again_s))
+        if silent * FRAME_S >= self.config.silence_s - 1e-9:
+            return True
+        if (walk.frames - walk.first) * FRAME_S >= self.config.longest_s:
+            return True
+        if not walk.open:
+            return silent >= pause
+        if silent < pause or (silent - pause) % again:
+            return False
+        begin = max(0, walk.first * FRAME - round(self.config.pre_roll_s * HEARING_RATE) - walk.offset)
+        return self.completeness(walk.kept[begin : walk.frames * FRAME - walk.offset]) >= self.config.complete
+
+
+def features(samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "80 800"]:
+    """Whisper's log-mel features of the last 8 s, zeros before them where there are fewer, at unit variance."""
+    count = SECONDS * HEARING_RATE
+    heard = np.pad(samples[-count:], (max(0, count - len(samples)), 0)).astype(np.float32)
+    heard = (heard - heard.mean()) / np.sqrt(heard.var() + 1e-7)
+    padded = np.pad(heard.astype(np.float64), _WINDOW // 2, mode="reflect")
+    frames = sliding_window_view(padded, _WINDOW)[::_HOP][:-1]
+    power = np.abs(np.fft.rfft(frames * np.hanning(_WINDOW + 1)[:-1])) ** 2
+    scaled = np.log10(np.maximum(_LEAST, _filters().T @ power.T))
+    return ((np.maximum(scaled, scaled.max() - 8.0) + 4.0) / 4.0).astype(np.float32)
+
+
+@functools.lru_cache(maxsize=1)
+def _filters() -> np.ndarray:
+    """Slaney's triangular mel bands over the bins of the spectrum, (201, 80)."""
+    edges = _hertz(np.linspace(_mel(0.0), _mel(HEARING_RATE / 2), _BANDS + 2))
+    bins = np.linspace(0, HEARING_RATE / 2, _WINDOW // 2 + 1)[:, None]
+    width = np.diff(edges)
+    rising, falling = (bins - edges[:-2]) / width[:-1], (edges[2:] - bins) / width[1:]
+    return np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
+
+
+def _mel(hertz: float) -> float:
+    """Slaney's mel scale: linear up to 1 kHz, logarithmic above."""
+    return 3 * hertz / 200 if hertz < 1000 else 15 + np.log(hertz / 1000) * 27 / np.log(6.4)
+
+
+def _hertz(mels: np.ndarray) -> np.ndarray:
+    return np.where(mels < 15, 200 * mels / 3, 1000 * np.exp(np.log(6.4) / 27 * (mels - 15)))
+
+
+@functools.lru_cache(maxsize=2)
+def _load(threads: int) -> Any:
+    spec = importlib.util.find_spec("pipecat")
+    if spec is None or spec.origin is None:
+        raise StrettoError("Smart-Turn is not installed. Install it: pip install --no-deps pipecat-ai==1.14.0")
+    file = Path(spec.origin).parent.joinpath(*_FILE)
+    if not file.is_file():
+        raise StrettoError(f"The installed pipecat-ai lacks {file.name}. Install it: pip install pipecat-ai==1.14.0")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
