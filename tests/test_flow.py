@@ -239,6 +239,16 @@ def test_bfloat16_weights_draw_nearly_the_same_chunk():
     assert (exact - rounded).abs().mean() < 0.05 * exact.abs().mean()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_live_head_draws_the_chunk_of_its_weights(dtype):
+    head, batch = opened(dtype=dtype), inputs()
+    expected = head.float().sample(*batch, seeded())
+    live = opened(dtype=dtype).live()
+    assert torch.allclose(live.sample(*batch, seeded()), expected, atol=1e-5)
+    assert not any(parameter.requires_grad for parameter in live.parameters())
+    assert live.layers[0].qkv.weight.t().is_contiguous()
+
+
 def test_it_learns_two_ways_to_act_and_continues_the_one_that_was_begun():
     """The target is all 0.8 or all -0.8 at random: a mean would be 0, a flow keeps both."""
     torch.manual_seed(0)
