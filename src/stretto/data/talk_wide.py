@@ -136,7 +136,7 @@ Made = tuple[str, str, str]
 def _said(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
     """A sentence of a list of templates, each with its topic; the lines of data/talk.py among them."""
     listed = templates(intent, split)
-    lines = talk.lines(intent, split) if intent in talk.INTENTS and split != "dev" else ()
+    lines = _lines(intent, split)
     at = int(source.integers(len(listed) + len(lines) // 4))
     if at >= len(listed):
         line = _one(lines, source)
@@ -171,10 +171,21 @@ def _may_meet(other: str, goal: str, split: str) -> bool:
     """Whether a thing may be named beside a task without naming a pair that is kept for testing."""
     if split == "test":
         return True
-    kept = [(thing, place.split(" the ")[1]) for thing, place in talk.pairs("test")]
     return not any(
-        (thing == other and place in goal) or (place == other and thing.split()[-1] in goal) for thing, place in kept
+        (thing == other and place in goal) or (place == other and thing.split()[-1] in goal) for thing, place in _kept()
     )
+
+
+@functools.lru_cache(maxsize=1)
+def _kept() -> tuple[tuple[str, str], ...]:
+    """Pairs of a thing and the noun of a place that only the test speaks."""
+    return tuple((thing, place.split(" the ")[1]) for thing, place in talk.pairs("test"))
+
+
+@functools.lru_cache(maxsize=64)
+def _lines(intent: str, split: str) -> tuple[talk.Line, ...]:
+    """The lines of the small grammar, whose development says what its training says: so nothing in development."""
+    return talk.lines(intent, split) if intent in talk.INTENTS and split != "dev" else ()
 
 
 def _defective(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
@@ -195,12 +206,20 @@ def _missing(what: str) -> str:
 
 
 def _fact(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
-    facts = talk_facts.facts(split)
-    relations = sorted({fact.relation for fact in facts})
-    relation = _one(relations, source)
-    fact = _one([fact for fact in facts if fact.relation == relation], source)
+    told = _facts(split)
+    relation = _one(sorted(told), source)
+    fact = _one(told[relation], source)
     wording = _one(talk_facts.WORDINGS[relation][SPLITS.index(split)], source)
     return sentence(wording.format(a=fact.a, b=fact.b)), "", relation
+
+
+@functools.lru_cache(maxsize=3)
+def _facts(split: str) -> dict[str, list[talk_facts.Fact]]:
+    """The facts of a split by relation."""
+    told: dict[str, list[talk_facts.Fact]] = {}
+    for fact in talk_facts.facts(split):
+        told.setdefault(fact.relation, []).append(fact)
+    return told
 
 
 def _prose(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:

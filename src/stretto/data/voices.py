@@ -20,21 +20,28 @@ SPLITS = ("train", "dev", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class Speaker:
-    """One speaker: the registered voice, its settings, the splits in which it may speak."""
+    """One speaker: the registered voice, its settings, the splits in which it may speak.
+
+    `share` is how often it is drawn beside the others of its split, `pitched` whether its engine has a pitch setting,
+    `exact` whether its word times are those of the engine and not estimates.
+    """
 
     voice: str
     splits: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    share: float = 1.0
+    pitched: bool = True
+    exact: bool = True
 
 
 def _espeak(variant: str) -> Speaker:
-    return Speaker(voice="espeak", splits=("train",), settings={"variant": variant})
+    return Speaker(voice="espeak", splits=("train",), settings={"variant": variant}, share=0.4, exact=False)
 
 
 SPEAKERS: dict[str, Speaker] = {
-    "piper-joe": Speaker(voice="piper", splits=("train", "test")),
-    "flite-awb": Speaker(voice="flite", splits=("train",), settings={"voice": "awb"}),
-    "flite-rms": Speaker(voice="flite", splits=("train",), settings={"voice": "rms"}),
+    "piper-joe": Speaker(voice="piper", splits=("train", "test"), share=3.0, pitched=False),
+    "flite-awb": Speaker(voice="flite", splits=("train",), settings={"voice": "awb"}, share=1.5),
+    "flite-rms": Speaker(voice="flite", splits=("train",), settings={"voice": "rms"}, share=1.5),
     "espeak-m1": _espeak("m1"),
     "espeak-m3": _espeak("m3"),
     "espeak-m7": _espeak("m7"),
@@ -42,7 +49,7 @@ SPEAKERS: dict[str, Speaker] = {
     "espeak-f2": _espeak("f2"),
     "espeak-f4": _espeak("f4"),
     "flite-kal": Speaker(voice="flite", splits=("dev",), settings={"voice": "kal"}),
-    "festival-slt": Speaker(voice="festival", splits=("test",), settings={"voice": "slt"}),
+    "festival-slt": Speaker(voice="festival", splits=("test",), settings={"voice": "slt"}, pitched=False),
     "festival-ked": Speaker(voice="festival", splits=("test",), settings={"voice": "ked"}),
 }
 
@@ -58,13 +65,19 @@ STILL: dict[str, dict[str, Any]] = {"piper": {"noise": 0.0, "noise_width": 0.0}}
 """Settings that make an engine repeat its sound; engines that are not here repeat by themselves."""
 
 
+def settings_of(name: str, still: bool = False, **settings: Any) -> tuple[str, dict[str, Any]]:
+    """The registered voice of a speaker and all settings that differ from the voice's own. Raises as `speaker` does."""
+    if name not in SPEAKERS:
+        raise unknown("speaker", name, SPEAKERS)
+    entry = SPEAKERS[name]
+    repeats = STILL.get(entry.voice, {}) if still else {}
+    return entry.voice, {**entry.settings, **repeats, **settings}
+
+
 def speaker(name: str, still: bool = False, **settings: Any) -> Voice:
     """The voice of a speaker; `settings` (pace, pitch, level …) replace its own; `still`: same text, same sound.
 
     Raises StrettoError when there is no such speaker.
     """
-    if name not in SPEAKERS:
-        raise unknown("speaker", name, SPEAKERS)
-    entry = SPEAKERS[name]
-    repeats = STILL.get(entry.voice, {}) if still else {}
-    return registry.build("voice", entry.voice, **{**entry.settings, **repeats, **settings})
+    voice, chosen = settings_of(name, still, **settings)
+    return registry.build("voice", voice, **chosen)
