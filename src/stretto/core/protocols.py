@@ -41,7 +41,9 @@ class Context:
 class Agent(Protocol):
     """A whole agent. State is explicit, so a session can be saved, forked and replayed.
 
-    A class attribute `privileged` says whether the session accepts `Output.skill` of it.
+    A class attribute `privileged` says whether the session accepts `Output.skill` of it. Two more may be there:
+    `cameras_hz`, the pictures a second that it wants of each camera (default 0), and `part`, what a step of it is
+    called on the latency card (default "agent_step").
     """
 
     privileged: bool

@@ -26,6 +26,7 @@ TABLE: dict[str, dict[str, str]] = {
         "random": "stretto.agents.random:Random",
         "scripted": "stretto.agents.scripted:Scripted",
         "cascade": "stretto.agents.cascade:Cascade",
+        "duplex": "stretto.agents.duplex:Duplex",
     },
     "execution": {
         "latest": "stretto.runtime.execution:Latest",

@@ -21,9 +21,11 @@ HIDDEN = -1e30
 """The score of a hidden key: its weight is exactly 0 wherever anything is visible, and finite where nothing is."""
 
 
-def bias_of(visible: Bool[Tensor, "batch tokens columns"]) -> Float[Tensor, "batch 1 tokens columns"]:
+def bias_of(
+    visible: Bool[Tensor, "batch tokens columns"], dtype: torch.dtype = torch.float32
+) -> Float[Tensor, "batch 1 tokens columns"]:
     """0 where `visible`, HIDDEN elsewhere, with an axis for the heads."""
-    bias = torch.zeros(visible.shape, dtype=torch.float32, device=visible.device)
+    bias = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
     return bias.masked_fill_(~visible, HIDDEN)[:, None]
 
 
@@ -43,10 +45,10 @@ def attend(
     kv = keys.shape[1]
     group = heads // kv
     scores = [_grouped(query, kv) @ keys[..., columns] for query, columns in queries]
-    score = (scores[0] if len(scores) == 1 else torch.cat(scores, dim=-1)).view(batch, kv, group, tokens, -1)
-    wide = torch.float64 if score.dtype == torch.float64 else torch.float32
-    weight = torch.softmax(score.to(wide) + bias[:, :, None].to(wide), dim=-1).to(values.dtype)
-    read = weight.view(batch, kv, group * tokens, -1) @ values
+    score = scores[0] if len(scores) == 1 else torch.cat(scores, dim=-1)
+    score = score.view(batch, kv, group, tokens, -1) + bias[:, :, None]
+    weight = torch.softmax(score, dim=-1).view(batch, kv, group * tokens, -1)
+    read = (weight if weight.dtype == values.dtype else weight.to(values.dtype)) @ values
     return read.view(batch, kv, group, tokens, size).permute(0, 3, 1, 2, 4).reshape(batch, tokens, heads * size)
 
 

@@ -12,7 +12,19 @@ class RMSNorm(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
         self.eps = eps
+        self.reach: Tensor | None = None
+        self.scaled: Tensor | None = None
+
+    def go_live(self) -> None:
+        """The same sum as x · (weight √width) / hypot(|x|, √(width · eps)): half as many passes over the tokens."""
+        width = len(self.weight)
+        self.reach = torch.tensor((width * self.eps) ** 0.5)
+        self.scaled = self.weight.detach() * width**0.5
 
     def forward(self, x: Float[Tensor, "... width"]) -> Float[Tensor, "... width"]:
         """The normed input, in the input's dtype."""
-        return nn.functional.rms_norm(x, (x.shape[-1],), self.weight.to(x.dtype), self.eps)
+        if self.reach is not None and self.scaled is not None:
+            size = torch.hypot(torch.linalg.vector_norm(x, dim=-1, keepdim=True), self.reach)
+            return x.div(size).mul_(self.scaled)
+        weight = self.weight if self.weight.dtype == x.dtype else self.weight.to(x.dtype)
+        return nn.functional.rms_norm(x, (x.shape[-1],), weight, self.eps)

@@ -26,12 +26,12 @@ def turns(
 
 
 def turn(
-    x: Float[Tensor, "*batch heads size"], by: Complex[Tensor, "*batch half"]
+    x: Float[Tensor, "*batch heads size"], by: Complex[Tensor, "*batch #heads half"]
 ) -> Float[Tensor, "*batch heads size"]:
-    """All heads of a token turned. Computed and returned in the precision of `by`."""
+    """Every head of a token turned, by one turn for all heads or by one each. In the precision of `by`."""
     wide = torch.float64 if by.dtype == torch.complex128 else torch.float32
-    pairs = torch.view_as_complex(x.to(wide).unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * by[..., None, :]).flatten(-2)
+    x = x if x.dtype == wide else x.to(wide)
+    return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2))) * by).flatten(-2)
 
 
 def interleaved(rows: Float[Tensor, "rows inner"], head: int) -> Float[Tensor, "rows inner"]:

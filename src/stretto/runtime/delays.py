@@ -30,7 +30,8 @@ class Delays:
         if part not in self.table:
             known = ", ".join(sorted(self.table)) or "none"
             raise StrettoError(
-                f"No delay was measured for part '{part}' (measured: {known}). Run `stretto bench latency`."
+                f"No delay was measured for part '{part}' (measured: {known}). Run `stretto bench latency` "
+                f"(duplex_step: `stretto bench tick`)."
             )
         return float(self._rng[part].choice(self.table[part]))
 
@@ -56,10 +57,14 @@ def find_card() -> Path:
 
 
 def from_card(path: Path | None = None, factor: float = 1.0, seed: int = 0) -> Delays:
-    """Delays drawn from the rows of the latency card at `path` (default: where it is kept)."""
+    """Delays drawn from the rows of the latency card at `path` (default: where it is kept), and of the card "tick"
+    beside it, which times the learned agent's step.
+    """
+    card = path or find_card()
     table: dict[str, list[float]] = {}
-    for line in (path or find_card()).read_text().splitlines():
-        row = json.loads(line)
-        if row["row"] == "delay_s":
-            table.setdefault(row["part"], []).append(float(row["value"]))
+    for file in (card, card.with_name("tick.rows.jsonl")):
+        for line in file.read_text().splitlines() if file.is_file() else ():
+            row = json.loads(line)
+            if row["row"] == "delay_s":
+                table.setdefault(row["part"], []).append(float(row["value"]))
     return Delays(table, factor, seed)

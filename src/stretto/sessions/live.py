@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,7 @@ def run_live(
     agent = agent or registry.build("agent", live.agent)
     clock = make_clock(live.clock)
     delays = from_card(factor=live.delays, seed=live.seed) if live.clock == "virtual" else NoDelays()
+    live = replace(live, cameras_hz=max(live.cameras_hz, getattr(agent, "cameras_hz", 0.0)))
     with WorldProcess(world_config(live, agent.privileged)) as world:
         session = Session.Config().build(world, agent, clock, delays, observers)
         _, number = split_task(live.task)

@@ -27,7 +27,7 @@ from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
 from stretto.nn.attention import attend, bias_of
-from stretto.nn.rope import turn, turns
+from stretto.nn.rope import turns
 from stretto.think.expert import Expert, ExpertConfig, Layer
 from stretto.think.layout import Layout
 from stretto.think.memory import Memory, Rings, Whole
@@ -37,18 +37,15 @@ from stretto.think.visibility import Rule
 Frame = tuple[int, float]
 """A position counter and a rotary base."""
 
-Turn = Tensor
-"""Complex numbers by which pairs of a head are turned, (batch, tokens, size // 2)."""
-
 KNOWN = 64
 """Arrangements of columns that are remembered."""
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What one expert's queries see at one kind of layer: per run of columns of one frame, the frame; and the bias."""
+    """What one expert's queries see at one kind of layer: runs of columns of one frame, by its number; the bias."""
 
-    runs: tuple[tuple[Frame, slice], ...]
+    runs: tuple[tuple[int, slice], ...]
     bias: Tensor
 
 
@@ -66,7 +63,7 @@ class Backbone(nn.Module, Configurable):
     def __init__(self, config: Config, layout: Layout) -> None:
         super().__init__()
         self.config, self.layout, self.rule = config, layout, Rule(layout)
-        self._known: dict[tuple[object, ...], tuple[Tensor, Tensor, tuple[tuple[Frame, slice], ...]]] = {}
+        self._known: dict[tuple[object, ...], tuple[Tensor, Tensor, tuple[tuple[int, slice], ...]]] = {}
         self.depth = max(expert.depth for expert in config.experts.values())
         _check(config, layout, self.depth)
         self.experts = nn.ModuleDict({name: Expert(config.experts[name]) for name in layout.experts})
@@ -75,7 +72,9 @@ class Backbone(nn.Module, Configurable):
             {name: places.index(layer) for name, places in stands.items() if layer in places}
             for layer in range(self.depth)
         ]
-        self.frame: list[Frame] = [(stream.counter, config.experts[stream.expert].theta) for stream in layout.streams]
+        frame = [(stream.counter, config.experts[stream.expert].theta) for stream in layout.streams]
+        self.frames: list[Frame] = list(dict.fromkeys(frame))
+        self.frame_of = [self.frames.index(some) for some in frame]
 
     @property
     def geometry(self) -> tuple[int, int]:
@@ -97,22 +96,21 @@ class Backbone(nn.Module, Configurable):
         """
         memory = Whole() if memory is None else memory
         columns = memory.place(tokens)
-        sights, asked, own = self._look(tokens, columns, memory, next(iter(inputs.values())).dtype)
+        sights, turns = self._look(tokens, columns, memory, next(iter(inputs.values())).dtype)
         states = {name: inputs[name] for name in tokens}
         for layer, stands in enumerate(self.stands):
-            here = [name for name in states if name in stands]
-            if not here:
-                continue
+            kind = sights[tuple(stands)]
             queries, pairs = {}, {}
-            for name in here:
-                query, key, value = self._layer(name, layer).read(states[name])
-                queries[name], pairs[name] = query, (turn(key, own[name]), value)
+            for name in kind:
+                queries[name], key, value = self._layer(name, layer).read(states[name], turns[name])
+                pairs[name] = (key, value)
+            if not kind:
+                continue
             keys, values = memory.exchange(layer, pairs)
-            for name in here:
-                sight = sights[tuple(stands)][name]
-                turned = {frame: turn(queries[name], asked[name][frame]) for frame, _ in sight.runs}
-                read = attend([(turned[frame], run) for frame, run in sight.runs], keys, values, sight.bias)
-                states[name] = self._layer(name, layer).write(states[name], read.to(states[name].dtype))
+            for name, sight in kind.items():
+                asked = [(queries[name][frame], run) for frame, run in sight.runs]
+                read = attend(asked, keys, values, sight.bias)
+                states[name] = self._layer(name, layer).write(states[name], read)
         return {name: cast(Expert, self.experts[name]).norm(state) for name, state in states.items()}
 
     def _layer(self, name: str, layer: int) -> Layer:
@@ -120,39 +118,45 @@ class Backbone(nn.Module, Configurable):
 
     def _look(
         self, tokens: Mapping[str, Tokens], columns: Tokens, memory: Memory, dtype: torch.dtype
-    ) -> tuple[dict[tuple[str, ...], dict[str, Sight]], dict[str, dict[Frame, Turn]], dict[str, Turn]]:
-        """Per kind of layer and expert what is seen; per expert and frame the queries' turns; the keys' own turns."""
+    ) -> tuple[dict[tuple[str, ...], dict[str, Sight]], dict[str, list[Tensor]]]:
+        """Per kind of layer and expert what is seen; per expert the turns that `Layer.read` takes."""
         wide = torch.float64 if dtype == torch.float64 else torch.float32
-        head = self.geometry[1]
         seen = {name: self.rule(some, columns) for name, some in tokens.items()}
-        sights = {}
+        sights: dict[tuple[str, ...], dict[str, Sight]] = {}
         for kind in dict.fromkeys(tuple(stands) for stands in self.stands):
+            here = [name for name in tokens if name in kind]
+            if not here:
+                sights[kind] = {}
+                continue
             shown, present, runs = self._columns(kind, columns.stream, memory)
-            sights[kind] = {
-                name: Sight(runs, bias_of(seen[name][..., shown] & present)) for name in tokens if name in kind
-            }
-        asked, own = {}, {}
-        for name, some in tokens.items():
-            asked[name] = {
-                frame: turns(some.at[..., frame[0]], head, frame[1], head**-0.5, wide) for frame in set(self.frame)
-            }
-            counter = torch.tensor([self.frame[place][0] for place in some.stream.tolist()])
-            at = some.at.gather(2, counter.expand(len(some.at), -1)[..., None])[..., 0]
-            own[name] = turns(at, head, self.config.experts[name].theta, 1.0, wide)
-        return sights, asked, own
+            sights[kind] = {name: Sight(runs, bias_of(seen[name][..., shown] & present, wide)) for name in here}
+        return sights, {name: self._turns(name, some, wide) for name, some in tokens.items()}
+
+    def _turns(self, name: str, some: Tokens, dtype: torch.dtype) -> list[Tensor]:
+        """Complex turns (batch, tokens, heads or 1, size // 2) for `Layer.read`."""
+        c = self.config.experts[name]
+        scale = c.head**-0.5
+        asked = [
+            turns(some.at[..., counter], c.head, theta, scale, dtype)[:, :, None] for counter, theta in self.frames
+        ]
+        counter = torch.tensor([self.layout.streams[place].counter for place in some.stream.tolist()])
+        at = some.at.gather(2, counter.expand(len(some.at), -1)[..., None])[..., 0]
+        own = turns(at, c.head, c.theta, 1.0, dtype)[:, :, None]
+        first = torch.cat([asked[0].expand(-1, -1, c.heads, -1), own.expand(-1, -1, c.kv_heads, -1)], dim=2)
+        return [first, *asked[1:]]
 
     def _columns(
         self, kind: tuple[str, ...], stream: Tensor, memory: Memory
-    ) -> tuple[Tensor, Tensor, tuple[tuple[Frame, slice], ...]]:
+    ) -> tuple[Tensor, Tensor, tuple[tuple[int, slice], ...]]:
         """For one kind of layer: the columns shown, whether their expert is there, runs of neighbours of one frame."""
         key = (kind, stream.numpy().tobytes(), type(memory))
         if key not in self._known:
             shown = memory.shown(kind)
             places = stream[shown].tolist()
             present = torch.tensor([self.layout.streams[place].expert in kind for place in places], dtype=torch.bool)
-            runs: list[tuple[Frame, slice]] = []
+            runs: list[tuple[int, slice]] = []
             for column, place in enumerate(places):
-                frame = self.frame[place]
+                frame = self.frame_of[place]
                 start = runs.pop()[1].start if runs and runs[-1][0] == frame else column
                 runs.append((frame, slice(start, column + 1)))
             if len(self._known) > KNOWN:

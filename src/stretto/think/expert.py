@@ -4,14 +4,16 @@ Every expert has norms, projections and feed-forward of its own; what it shares 
 and values, so that all can be read by all. Width, depth, feed-forward, rotary base and number of query heads are free.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from stretto.core.config import Config as BaseConfig
 from stretto.nn.norm import RMSNorm
+from stretto.nn.rope import turn
 from stretto.nn.swiglu import SwiGLU
 
 
@@ -39,7 +41,7 @@ class ExpertConfig(BaseConfig):
 
 
 class Layer(nn.Module):
-    """One layer: `read` gives queries, keys and values; `write` takes what attention read."""
+    """One layer: `read` gives queries and keys, turned, and values; `write` takes what attention read."""
 
     def __init__(self, config: ExpertConfig) -> None:
         super().__init__()
@@ -51,19 +53,26 @@ class Layer(nn.Module):
         self.norm2 = RMSNorm(config.width, config.eps)
         self.ffn = SwiGLU(config.width, config.ffn)
 
-    def read(self, x: Float[Tensor, "batch tokens width"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (batch, tokens, heads, size), keys and values (batch, tokens, kv heads, size); not yet turned."""
+    def read(
+        self, x: Float[Tensor, "batch tokens width"], turns: Sequence[Complex[Tensor, "batch tokens heads half"]]
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Queries (batch, tokens, heads, size) once per frame, keys and values (batch, tokens, kv heads, size).
+
+        `turns`: for the first frame those of the queries' heads and of the keys' own, side by side; for each further
+        frame those of the queries alone.
+        """
         c = self.config
-        both = self.qkv(self.norm1(x)).view(*x.shape[:2], c.heads + 2 * c.kv_heads, c.head)
-        query, key, value = both.split([c.heads, c.kv_heads, c.kv_heads], dim=2)
-        return query, key, value
+        both = self.qkv(self.norm1(x)).view(*x.shape[:2], c.heads + 2 * c.kv_heads, c.head).to(x.dtype)
+        first = turn(both[:, :, : c.heads + c.kv_heads], turns[0])
+        queries = [first[:, :, : c.heads]] + [turn(both[:, :, : c.heads], by) for by in turns[1:]]
+        return queries, first[:, :, c.heads :], both[:, :, c.heads + c.kv_heads :]
 
     def write(
         self, x: Float[Tensor, "batch tokens width"], read: Float[Tensor, "batch tokens inner"]
     ) -> Float[Tensor, "batch tokens width"]:
         """The residual stream after attention and feed-forward."""
-        x = x + self.out(read).to(x.dtype)
-        return x + self.ffn(self.norm2(x)).to(x.dtype)
+        x = x + self.out(read)
+        return x + self.ffn(self.norm2(x))
 
 
 class Expert(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from stretto.nn.quantise import Int8Linear
+from stretto.nn.quantise import quantised
 from stretto.think.layout import Vocabulary
 
 
@@ -43,8 +43,8 @@ class TokenTable(nn.Module):
         return torch.cat([theirs.to(wide), ours.to(wide)], dim=-1)
 
     def go_live(self) -> None:
-        """Score by int8, embed from bfloat16."""
+        """Score by quantised weights, embed from bfloat16."""
         if self.base is not None:
             weight = self.base if self.head is None else self.head.weight
-            self.head = Int8Linear(weight)  # type: ignore[arg-type]
+            self.head = quantised(weight)  # type: ignore[arg-type]
             self.base = nn.Parameter(self.base.detach().to(torch.bfloat16), requires_grad=False)

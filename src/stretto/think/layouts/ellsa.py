@@ -22,7 +22,7 @@ class Ellsa(Layout):
 
         tick_s: float = 1.0
         system: int = 32
-        text: int = 255
+        text: int = 127
         speech: int = 60
         cameras: int = 2
         camera_tokens: int = 16

@@ -1,9 +1,9 @@
 """The default tick: 200 ms, five a second; ears and text on the language expert, eyes and arm on the action expert.
 
 Two speech embeddings in every tick; up to two `heard` tokens (a running transcript) and up to two `say` tokens; one
-`act` query, answered by `<move>` or `<halt>` and applied at the next control period; what is being played; in every second tick two cameras,
-proprioception and one action chunk, which a flow head reads from the action expert's last states. Speech and heard see
-language alone; say, image, proprioception and action see all.
+`act` query, answered by `<move>` or `<halt>` and applied at the next control period; what is being played; in every
+second tick two cameras, proprioception and one action chunk, which a flow head reads from the action expert's last
+states. Speech and heard see language alone; say, image, proprioception and action see all.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,14 @@ class Tick200(Layout):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`text`: older tokens of each text stream that stay visible. `speech`, `pictures`: the same in ticks.
-        `system`, `typed`: most tokens of the system prompt and of one typed text. `camera_tokens`: of one camera. `every`: ticks from picture to picture.
+        `system`, `typed`: most tokens of the system prompt and of one typed text. `camera_tokens`: of one camera.
+        `every`: ticks from picture to picture.
         """
 
         tick_s: float = 0.2
         system: int = 32
         typed: int = 32
-        text: int = 255
+        text: int = 127
         speech: int = 50
         cameras: int = 2
         camera_tokens: int = 16

@@ -1,0 +1,210 @@
+"""The duplex agent: one model that listens, looks, speaks and acts at the same time. Observation in, output out.
+
+Nothing here decides when to speak, stop or move: every tick the slots of the layout are asked in one pass, what they
+say is fed back, and a slot that said something may be asked once more. Heard and said tokens become text, text becomes
+speech phrase by phrase, the act slot's `<move>` or `<halt>` goes to the executor as it is, and every second tick the
+flow head draws a chunk that continues the actions already committed.
+
+Untrained it babbles SmolLM2's own text and moves at random; `Config.weights` brings a trained network.
+
+The rings in a state are written in place: `fork` a state before stepping it twice.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stretto.agents.network import Network
+from stretto.agents.sizes import size
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.core.errors import StrettoError
+from stretto.core.protocols import Context, Job
+from stretto.core.rng import derive
+from stretto.core.signals import HEARING_RATE, Act, ActionChunk, Image, Observation, Output, Sound, Speech
+from stretto.data.voices import speaker
+from stretto.listen.encoders.whisper import EarState
+from stretto.speak.phrases import Pending, Phrases
+from stretto.think.cursor import Cursor
+from stretto.think.memory import Rings
+from stretto.think.tokens import gather
+
+ACTS = {"<move>": Act.MOVE, "<halt>": Act.HALT}
+SYSTEM = "<|im_start|>system\nYou are a robot arm that listens, looks, speaks and acts.<|im_end|>\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A session: place in the layout, past, ears, pictures last seen, typed tokens that wait, voice, last chunk."""
+
+    context: Context
+    cursor: Cursor
+    rings: Rings
+    ear: EarState
+    pictures: dict[str, Image] = field(default_factory=dict)
+    typed: tuple[int, ...] = ()
+    bytes_of: dict[str, bytes] = field(default_factory=dict)
+    phrases: Pending = field(default_factory=Pending)
+    speaking: tuple[Job, ...] = ()
+    chunk: ActionChunk | None = None
+
+
+class Duplex(Configurable):
+    """The learned agent, at a size of agents/sizes.py."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`live`: int8 weights (CPU). `committed`: actions of the last chunk that a new one continues. `temperature`:
+        of the text slots, 0 is greedy. `rate`: of the chunks, in Hz.
+        """
+
+        size: str = "tiny"
+        voice: str = "piper-joe"
+        live: bool = True
+        committed: int = 6
+        temperature: float = 0.0
+        rate: float = 20.0
+
+    privileged = False
+    cameras_hz = 2.5
+    part = "duplex_step"
+
+    def __init__(self, config: Config, network: Network | None = None) -> None:
+        self.config = config
+        torch.set_num_threads(1)
+        self.network = network or size(config.size).build()
+        self.layout = self.network.layout
+        if config.live:
+            self.network.live()
+        self.network.requires_grad_(False)
+        self.phrases = Phrases.Config().build()
+        self.voice = speaker(config.voice, still=True) if self.network.text else None
+
+    def start(self, context: Context) -> State:
+        """A fresh session that has read the system prompt. Raises StrettoError when its tick is not the layout's."""
+        if abs(context.tick_s - self.layout.tick_s) > 1e-9:
+            raise StrettoError(
+                f"Layout '{self.layout.name}' has ticks of {self.layout.tick_s} s, the session of {context.tick_s} s. "
+                f"Set the session's tick_s to the layout's."
+            )
+        cursor, rings = Cursor.start(self.layout), self.network.backbone.rings()
+        text = self.network.text
+        if text is not None:
+            cursor, rows = cursor.begin(text.encode(SYSTEM, special=True))
+            tokens = gather(self.layout, [rows])
+            self.network.backbone(self.network.embed(tokens, {}), tokens, rings)
+            rings.keep([[True] * len(rows)])
+        return State(context=context, cursor=cursor, rings=rings, ear=self.network.ear.start())
+
+    @torch.no_grad()
+    def step(self, obs: Observation, state: State) -> tuple[Output, State]:
+        """One tick: perceive, ask the slots until none has more to say, draw a chunk when one is due."""
+        state, content, given = self._perceive(obs, state)
+        cursor, rows = state.cursor.tick(content)
+        said: dict[str, list[int]] = {slot.name: [] for slot in self.layout.slots}
+        chunk = state.chunk
+        while rows:
+            tokens = gather(self.layout, [rows])
+            states = self.network.backbone(self.network.embed(tokens, given), tokens, state.rings)
+            answers = {
+                name: self._pick(scores[0, 0], state.context.seed, cursor.passes, name)
+                for name, scores in self.network.answers(states, tokens).items()
+            }
+            if given and "chunk" in content:
+                chunk = self._draw(self.network.context(states, tokens), obs, state)
+            for name, token in answers.items():
+                said[name].append(token)
+            cursor, stored, rows = cursor.settle(answers)
+            state.rings.keep([stored])
+            given = {}
+        state = replace(state, cursor=cursor, chunk=chunk)
+        return self._express(obs, said, chunk if "chunk" in content else None, state)
+
+    def fork(self, state: State) -> State:
+        """A copy that may be stepped without changing `state`."""
+        return replace(state, rings=state.rings.fork())
+
+    def _perceive(self, obs: Observation, state: State) -> tuple[State, dict[str, Any], dict[str, Tensor]]:
+        """Ears, eyes, the robot's own state, typed text: what is there in this tick, and its embeddings."""
+        net, tick = self.network, state.cursor.now + 1
+        sound = obs.sound or Sound(samples=np.zeros(net.ear.config.tick_samples, np.float32), rate=HEARING_RATE)
+        features, ear = net.ear.step(sound.samples, state.ear, sound.rate)
+        given: dict[str, Tensor] = {"speech": net.adapter(features)[None]}
+        playing = [float(obs.playback.speaking), obs.playback.queued_s, len(obs.playback.heard.split()) / 10]
+        if "playback" in self.layout.index:
+            given["playback"] = net.playback(torch.tensor([[playing]]))
+        pictures = state.pictures | {image.camera: image for image in obs.images}
+        if "proprio" in self.layout.index and tick % self.layout["proprio"].every == 0:
+            given["proprio"] = net.proprio(torch.from_numpy(obs.proprio)[None, None])
+        if pictures and tick % self.layout["image"].every == 0:
+            seen = np.stack([pictures[name].pixels for name in sorted(pictures)])
+            given["image"] = net.eye(torch.from_numpy(seen).permute(0, 3, 1, 2)).flatten(0, 1)[None]
+        typed = state.typed + tuple(net.text.encode(obs.text) if obs.text and net.text else ())
+        content: dict[str, Any] = {name: part.shape[1] for name, part in given.items()}
+        if typed:
+            content["typed"] = list(typed[: self.layout["typed"].tokens])
+        if "chunk" in self.layout.index and tick % self.layout["chunk"].every == 0:
+            content["chunk"] = 1
+        typed = typed[len(content.get("typed", ())) :]
+        return replace(state, ear=ear, pictures=pictures, typed=typed), content, given
+
+    def _pick(self, scores: Tensor, *seed: int | str) -> int:
+        """The token with the highest score, or one drawn at the configured temperature."""
+        if not self.config.temperature:
+            return int(scores.argmax())
+        generator = torch.Generator().manual_seed(derive(int(seed[0]), *seed[1:]))
+        return int(torch.multinomial(torch.softmax(scores / self.config.temperature, -1), 1, generator=generator))
+
+    def _draw(self, context: tuple[Tensor, Tensor], obs: Observation, state: State) -> ActionChunk:
+        """A chunk that begins now and goes on from what is committed of the last one."""
+        head, rate = self.network.head, self.config.rate
+        prefix = np.zeros((head.config.horizon, head.config.actions), np.float32)
+        count = 0
+        if state.chunk is not None:
+            first = round((obs.t - state.chunk.start) * rate)
+            rest = state.chunk.values[first : first + self.config.committed] if first >= 0 else []
+            count = len(rest)
+            prefix[:count] = rest
+        generator = torch.Generator().manual_seed(derive(state.context.seed, "flow", state.cursor.passes))
+        values = head.sample(*context, torch.from_numpy(prefix)[None], torch.tensor([count]), generator)
+        return ActionChunk(values=values[0].clamp(-1, 1).numpy().astype(np.float64), rate=rate, start=obs.t)
+
+    def _express(
+        self, obs: Observation, said: dict[str, list[int]], chunk: ActionChunk | None, state: State
+    ) -> tuple[Output, State]:
+        """Tokens become text, text phrases, phrases speech (beside the tick); the act token goes out as it is."""
+        heard, state = self._text("heard", said, state)
+        say, state = self._text("say", said, state)
+        ready, phrases = self.phrases.push(say, state.phrases, obs.playback.queued_s)
+        if self.layout.token("say", "close") in said["say"]:
+            rest, phrases = self.phrases.flush(phrases)
+            ready = ready + rest
+        jobs = state.speaking + tuple(state.context.jobs.submit("first_audio", self._speak, text) for text in ready)
+        spoken: list[Speech] = []
+        while jobs and (speech := jobs[0].result()) is not None:
+            spoken.append(speech)
+            jobs = jobs[1:]
+        acts = [self.layout.vocabularies["act"].names[token] for token in said.get("act", ())]
+        output = Output(
+            heard=heard,
+            say=say,
+            speech=tuple(spoken),
+            act=ACTS[acts[-1]] if acts else Act.KEEP,
+            chunk=chunk,
+        )
+        return output, replace(state, phrases=phrases, speaking=jobs)
+
+    def _text(self, name: str, said: dict[str, list[int]], state: State) -> tuple[str, State]:
+        """What a text slot's tokens add to its text; half a character waits."""
+        base = [token for token in said.get(name, ()) if token < self.layout.vocabularies["text"].table.size]
+        if self.network.text is None or not base:
+            return "", state
+        text, waiting = self.network.text.push(base, state.bytes_of.get(name, b""))
+        return text, replace(state, bytes_of={**state.bytes_of, name: waiting})
+
+    def _speak(self, text: str) -> Speech:
+        assert self.voice is not None
+        return self.voice.speak(text)

@@ -1,0 +1,191 @@
+"""The whole network of the duplex agent: ears, eyes, backbone, vocabularies and the action head under one layout.
+
+What goes into a tick: speech features through an adapter, pictures through a tokenizer, proprioception, what is being
+played, tokens of text. Streams on time get a learned embedding of their place in the tick and one of the tick's number
+modulo 16; text gets nothing, so that the language model reads what it was trained on. What comes out: a score per token
+for every slot, and the states from which the flow head draws a chunk.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stretto.act.heads.flow import FlowHead
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.core.errors import StrettoError
+from stretto.listen.encoders.adapter import SpeechAdapter
+from stretto.listen.encoders.whisper import WhisperEncoder
+from stretto.look.encoders.conv import ConvTokens
+from stretto.nn.quantise import go_live
+from stretto.think.backbone import Backbone
+from stretto.think.expert import ExpertConfig
+from stretto.think.language import config_of, load_expert, load_table, table_of
+from stretto.think.layout import PERIOD, TIME, Layout, TextTable
+from stretto.think.layouts.tick200 import Tick200
+from stretto.think.llama import LlamaShape
+from stretto.think.pretrained import load_llama
+from stretto.think.table import TokenTable
+from stretto.think.text import Text, load_text
+from stretto.think.tokens import Tokens
+
+PLAYBACK = 3
+"""Numbers that say what is being played: speaking or not, seconds queued, words heard of it (in tens)."""
+
+
+class Network(nn.Module, Configurable):
+    """Everything that has weights. `text` is the tokenizer, None where no pretrained language model is loaded."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`language`: a pretrained model by name (think/pretrained.py), whose geometry then replaces the language
+        expert's; empty is random weights, with the tokenizer's size from `table`. `tied`: the head of a random language
+        expert is its embedding. `proprio`, `actions`: numbers of the robot. `seed` draws all that is not loaded.
+        """
+
+        layout: BaseConfig = field(default_factory=Tick200.Config)
+        table: TextTable | None = None
+        backbone: Backbone.Config = field(default_factory=Backbone.Config)
+        language: str = ""
+        tied: bool = True
+        ear: WhisperEncoder.Config = field(default_factory=WhisperEncoder.Config.tiny)
+        eye: ConvTokens.Config = field(default_factory=ConvTokens.Config.tiny)
+        head: FlowHead.Config = field(default_factory=FlowHead.Config.tiny)
+        proprio: int = 15
+        actions: int = 7
+        seed: int = 0
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        weights: Mapping[str, Tensor] | None = None
+        self.text: Text | None = None
+        backbone = config.backbone
+        if config.language:
+            shape, weights = load_llama(config.language)
+            self.text = load_text(config.language)
+            backbone = _with_language(backbone, shape)
+        self.layout: Layout = config.layout.build(table_of(self.text) if self.text else config.table)
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            self._make(config, backbone)
+        if weights is not None and self.text is not None:
+            load_expert(self.backbone.experts["language"], weights)  # type: ignore[arg-type]
+            load_table(self.tables["text"], weights, self.text)  # type: ignore[arg-type]
+
+    def _make(self, config: Config, backbone: Backbone.Config) -> None:
+        self.backbone: Backbone = backbone.build(self.layout)
+        width = {name: expert.width for name, expert in backbone.experts.items()}
+        for expert in self.backbone.experts.values():
+            expert.initialise()
+        self.tables = nn.ModuleDict(
+            {
+                name: TokenTable(vocabulary, width[vocabulary.expert], config.tied)
+                for name, vocabulary in self.layout.vocabularies.items()
+            }
+        )
+        self.ear: WhisperEncoder = config.ear.build()
+        heard = self.layout["speech"].expert
+        self.adapter: SpeechAdapter = SpeechAdapter.Config(
+            width_in=config.ear.width, width_out=width[heard], hidden=width[heard]
+        ).build()
+        self.eye: ConvTokens = config.eye.build()
+        self.head: FlowHead = config.head.build()
+        self.proprio = nn.Linear(config.proprio, width["action"])
+        self.playback = nn.Linear(PLAYBACK, width["action"])
+        self.query = nn.Parameter(0.02 * torch.randn(width["action"]))
+        on_time = [stream for stream in self.layout.streams if stream.counter == TIME]
+        self.place = nn.ParameterDict(
+            {s.name: nn.Parameter(0.02 * torch.randn(s.tokens, width[s.expert])) for s in on_time}
+        )
+        self.when = nn.ParameterDict(
+            {name: nn.Parameter(0.02 * torch.randn(PERIOD, width[name])) for name in self.layout.experts}
+        )
+
+    def embed(self, tokens: Mapping[str, Tokens], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Inputs of the backbone. `given`: stream -> (batch, tokens of the call, width) for streams without numbers.
+
+        A stream named `chunk` is asked by a learned query and need not be given.
+        """
+        return {expert: self._embed_expert(some, given) for expert, some in tokens.items()}
+
+    def _embed_expert(self, some: Tokens, given: Mapping[str, Tensor]) -> Float[Tensor, "batch tokens width"]:
+        parts = []
+        places = some.stream.tolist()
+        for place in dict.fromkeys(places):
+            stream = self.layout.streams[place]
+            here = some.take(slice(places.index(place), places.index(place) + places.count(place)))
+            if stream.is_slot:
+                part = self.tables[stream.predicts].embed(here.id)  # type: ignore[operator]
+            elif stream.has_ids:
+                part = self.tables["text"].embed(here.id)  # type: ignore[operator]
+            elif stream.name == "chunk":
+                part = self.query.expand(*here.index.shape, -1)
+            else:
+                part = given[stream.name]
+            if stream.counter == TIME:
+                part = part + self.place[stream.name][here.index] + self.when[stream.expert][here.tick % PERIOD]
+            parts.append(part.to(self.query.dtype))
+        return torch.cat(parts, dim=1)
+
+    def answers(self, states: Mapping[str, Tensor], tokens: Mapping[str, Tokens]) -> dict[str, Tensor]:
+        """For every slot asked in this call: scores (batch, tokens, vocabulary); what the slot may not say is -inf."""
+        found = {}
+        for expert, some in tokens.items():
+            places = some.stream.tolist()
+            for place in dict.fromkeys(places):
+                stream = self.layout.streams[place]
+                if stream.is_slot:
+                    first = places.index(place)
+                    scores = self.tables[
+                        stream.predicts
+                    ].logits(  # type: ignore[operator]
+                        states[expert][:, first : first + places.count(place)]
+                    )
+                    scores[..., self._never(stream.name)] = float("-inf")
+                    found[stream.name] = scores
+        return found
+
+    def _never(self, name: str) -> list[int]:
+        """Tokens of its vocabulary that a slot never says: markers, and what other slots say when there is nothing."""
+        vocabulary = self.layout.vocabularies[self.layout[name].predicts]
+        slots = [slot.name for slot in self.layout.slots if slot.predicts == self.layout[name].predicts]
+        said = {self.layout.token(name, "nothing"), self.layout.token(name, "close")}
+        ours = {self.layout.token(slot, kind) for slot in slots for kind in ("marker", "nothing")}
+        return sorted(token for token in ours - said if 0 <= token < vocabulary.size)
+
+    def context(self, states: Mapping[str, Tensor], tokens: Mapping[str, Tokens]) -> tuple[Tensor, Tensor]:
+        """What the flow head reads: the action expert's states of pictures, proprioception and the chunk's query."""
+        some = tokens["action"]
+        wanted = [self.layout.index[name] for name in ("image", "proprio", "chunk") if name in self.layout.index]
+        here = torch.isin(some.stream, torch.tensor(wanted))
+        return states["action"][:, here], some.valid[:, here]
+
+    def live(self) -> "Network":
+        """For real time on CPU, in place: no gradients, int8 weights in the backbone, adapters merged, fast ears."""
+        self.requires_grad_(False)
+        self.ear.live()
+        self.head.live()
+        go_live(self.backbone)
+        for table in self.tables.values():
+            table.go_live()  # type: ignore[operator]
+        return self.eval()
+
+
+def _with_language(backbone: Backbone.Config, shape: LlamaShape) -> Backbone.Config:
+    """The other experts take over the language model's geometry of keys and values; all else is theirs."""
+    wrong = [
+        f"{name} {expert.kv_heads} x {expert.head}"
+        for name, expert in backbone.experts.items()
+        if name != "language" and (expert.kv_heads, expert.head) != (shape.kv_heads, shape.head)
+    ]
+    if wrong:
+        raise StrettoError(
+            f"The language model's keys and values are {shape.kv_heads} x {shape.head}; experts that cannot join it: "
+            f"{', '.join(wrong)}. Set their kv_heads and head to the same."
+        )
+    experts: dict[str, ExpertConfig] = {**backbone.experts, "language": config_of(shape)}
+    return Backbone.Config(experts=experts)

@@ -1,0 +1,78 @@
+"""A pretrained language model as an expert of the backbone: `language_expert("smollm2-135m")`.
+
+Rows of queries and keys are reordered for our way of turning them (nn/rope.py); nothing else changes, so the language
+path computes what transformers' Llama does. Our own tokens begin as tokens of the model that mean something close, or
+as zero.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from stretto.nn.rope import interleaved
+from stretto.think.expert import Expert, ExpertConfig
+from stretto.think.layout import TextTable
+from stretto.think.llama import LlamaShape
+from stretto.think.table import TokenTable
+from stretto.think.text import Text
+
+NEAR = {"<heard>": "user", "<say>": "assistant"}
+"""Our own tokens that begin as a word of the language model."""
+
+NAMED = ("<|im_start|>", "<|im_end|>")
+
+
+def config_of(shape: LlamaShape) -> ExpertConfig:
+    """The expert that has a language model's geometry."""
+    return ExpertConfig(
+        depth=shape.depth,
+        width=shape.width,
+        heads=shape.heads,
+        kv_heads=shape.kv_heads,
+        head=shape.head,
+        ffn=shape.ffn,
+        theta=shape.theta,
+        eps=shape.eps,
+    )
+
+
+def table_of(text: Text) -> TextTable:
+    """What a layout must know of a tokenizer."""
+    return TextTable(size=text.size, ids={name: text.id(name) for name in NAMED})
+
+
+@torch.no_grad()
+def load_expert(expert: Expert, weights: Mapping[str, Tensor]) -> None:
+    """Fill an expert from weights named as think/pretrained.py names them."""
+    c = expert.config
+    turned = (c.heads + c.kv_heads) * c.head
+    state = {"norm.weight": weights["norm.weight"]}
+    for layer in range(c.depth):
+        part = {name: weights[f"layers.{layer}.{name}.weight"] for name in _PARTS}
+        part["qkv"] = torch.cat([interleaved(part["qkv"][:turned], c.head), part["qkv"][turned:]])
+        state |= {f"layers.{layer}.{_PARTS[name]}.weight": weight for name, weight in part.items()}
+    expert.load_state_dict(state)
+
+
+@torch.no_grad()
+def load_table(table: TokenTable, weights: Mapping[str, Tensor], text: Text) -> None:
+    """Fill a vocabulary from a language model's table; our own tokens from what is near them."""
+    assert table.base is not None
+    table.base.copy_(weights["embed.weight"])
+    if table.head is not None:
+        table.head.weight.copy_(weights["head.weight"])  # type: ignore[operator]
+    table.own.zero_()
+    for row, name in enumerate(table.vocabulary.names):
+        if name in NEAR:
+            table.own[row] = weights["embed.weight"][text.encode(NEAR[name])].mean(0)
+
+
+_PARTS = {
+    "norm1": "norm1",
+    "qkv": "qkv",
+    "out": "out",
+    "norm2": "norm2",
+    "gate_up": "ffn.gate_up",
+    "down": "ffn.down",
+}
