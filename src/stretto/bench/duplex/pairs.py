@@ -1,7 +1,7 @@
 """Two goals after each other in one scene: which pairs are asked, and how the change of mind is drawn and judged.
 
-Left out are pairs whose second goal the suite's own scene makes hard from where the first leaves it, as seen in the
-card of the experts; so a failure is the agent's, not the world's.
+Left out are pairs whose second goal the experts themselves missed from where the first leaves the scene (card experts,
+and a scan of all pairs, one after the other and late in the first); so a failure is the agent's, not the world's.
 """
 
 from collections.abc import Sequence
@@ -29,6 +29,14 @@ HARD = {
     (CHEESE, DRAWER),
     (CHEESE, ON_CABINET),
     (CHEESE, PLATE),
+    (CHEESE, ON_STOVE),
+    (CHEESE, ON_PLATE),
+    (PLATE, CHEESE),
+    (MIDDLE, DRAWER),
+    (MIDDLE, CHEESE),
+    (ON_PLATE, DRAWER),
+    (ON_PLATE, PLATE),
+    (DRAWER, PLATE),
 }
 """Pairs (first, second) that are not asked."""
 

@@ -22,7 +22,7 @@ _PLACES: dict[str, Wordings] = {
     "plate": (("plate",),),
     "stove": (("stove",), ("burner",)),
     "cabinet": (("cabinet",), ("cupboard",)),
-    "bowl": (("in", "bowl"),),
+    "bowl": (("bowl",),),
     "rack": (("rack",),),
     "drawer": (("drawer",),),
     "hand": (("hand",), ("holding",), ("gripper",)),

@@ -91,9 +91,19 @@ def stopped(episode: Episode, word_end: float) -> Verdict:
 
 
 def settled(episode: Episode, word_end: float) -> Verdict:
-    """From the first zero command to below 5 cm/s within 0.6 s; value: that time."""
-    seconds = measures.settling(episode.steps, word_end)
-    return Verdict(seconds <= SETTLED_S, seconds)
+    """From the first zero command to below 5 cm/s within 0.6 s; value: that time, 5 when it never stood.
+
+    The speed of a control period is that of its middle.
+    """
+    start, steps = measures.first_stand(episode.steps, word_end), episode.steps
+    if start is None:
+        return Verdict(False, measures.NEVER_STOPPED_S)
+    middle = measures.period(steps) / 2
+    for step, speed in zip(steps, measures.speeds(steps), strict=True):
+        if step.t >= start - 1e-9 and speed < measures.SLOW:
+            seconds = step.t + middle - start
+            return Verdict(seconds <= SETTLED_S, seconds)
+    return Verdict(False, measures.NEVER_STOPPED_S)
 
 
 def not_dropped(episode: Episode, start: float, end: float) -> Verdict:
@@ -161,7 +171,7 @@ def segments(sound: Sound, join_s: float = 0.3, least_s: float = 0.08) -> list[t
     loud = _loud(sound.samples[: count * hop].reshape(count, hop))
     found: list[list[float]] = []
     for frame in np.flatnonzero(loud):
-        start, end = frame / 100, (frame + 1) / 100
+        start, end = int(frame) / 100, (int(frame) + 1) / 100
         if found and start - found[-1][1] <= join_s:
             found[-1][1] = end
         else:
