@@ -1,12 +1,15 @@
 """Clips and their corpus: word times survive everything, sentences are spoken once, a cut corpus goes on the same."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stretto.bench.talk_page import write_page
+from stretto.cli.main import main
 from stretto.core.errors import StrettoError
 from stretto.core.signals import Sound, Speech, Word
 from stretto.core.sound import level_dbfs
@@ -193,3 +196,28 @@ def test_real_voices_make_a_corpus(tmp_path):
             assert row["engine"] in {SPEAKERS[name].voice for name in speakers(split)} | {""}
             if row["words"]:
                 assert len(row["words"]) >= 0.8 * len(spoken_words(row["text"]))
+
+
+def test_the_page_tells_and_plays(tmp_path, voices):
+    """Every intent of the corpus has a line, ten samples have their sound inside, and no script is needed."""
+    made = make(Plans.Config(), tmp_path, 0.05)
+    text = write_page(tmp_path / "talk.html", [made]).read_text()
+    assert {row["intent"] for row in made.rows} <= set(re.findall(r"<tr><td>([^<]+)</td>", text))
+    assert text.count("<audio") == 10
+    assert f"<b>{len(made)}</b>clips" in text
+    assert "<script" not in text
+
+
+def test_the_command_makes_a_corpus_and_refuses_what_it_does_not_know(tmp_path, voices, capsys):
+    """`stretto data talk` writes index and page, goes on when asked for more, and says what is wrong."""
+    out = str(tmp_path / "talk")
+    assert main(["data", "talk", "--hours", "0.01", "--mix", "tame", "--out", out, "--set", "noisy=0.5"]) == 0
+    assert main(["data", "talk", "--hours", "0.05", "--mix", "tame", "--out", out, "--set", "noisy=0.5"]) == 0
+    assert "clips a minute" in capsys.readouterr().out
+    assert (tmp_path / "talk" / "talk.html").exists()
+    assert len(Corpus(tmp_path / "talk", "train")) == 2 * corpus.BLOCK
+    for wrong, told in ((["--mix", "tmae"], "Did you mean 'tame'"), (["--split", "tset"], "Unknown split")):
+        assert main(["data", "talk", *wrong, "--out", out]) == 2
+        assert told in capsys.readouterr().err
+    assert main(["data", "walk"]) == 2
+    assert main(["data", "talk", "--page", "--out", str(tmp_path / "none")]) == 2

@@ -1,4 +1,4 @@
-"""`stretto VERB`: nine verbs, one file each. Only the chosen verb's file is imported, its needs only when it runs."""
+"""`stretto VERB`: ten verbs, one file each. Only the chosen verb's file is imported, its needs only when it runs."""
 
 import argparse
 import importlib
@@ -11,6 +11,7 @@ VERBS = {
     "demo": "a person talks to a robot: video, score and events in out/demo",
     "run": "one spoken or typed sentence, one task, one agent",
     "record": "episodes with sound and events, as a LeRobotDataset v3",
+    "data": "speech to train hearing on: what people say to a robot, with word times",
     "bench": "run a benchmark and write its card",
     "train": "train a recipe (comes with the backbone)",
     "serve": "open the page to talk to the robot (comes with the talk milestone)",

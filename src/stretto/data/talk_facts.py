@@ -73,8 +73,8 @@ ASKED = {
 }
 """The plain question of a relation whose answer is one name."""
 
-_SENTENCE = re.compile(r"[A-Z][a-z]+(,? [a-z]+(?:'[a-z]+)?)+[.?!]")
-_DOCS = re.compile(r'"""(.*?)"""', re.DOTALL)
+_SENTENCE = re.compile(r"[A-Z][a-z]+(?:,?\s+[a-z]+(?:'[a-z]+)?){3,13}[.?!]")
+_CUT = re.compile(r"(?<=[.?!])\s+|\n\s*\n")
 _NAME = re.compile(r"[A-Z][a-zA-Z]+(?:[ '-][A-Za-z]+){0,3}")
 _CITY_FROM = 400_000
 _ONES = (
@@ -186,9 +186,9 @@ def _prose() -> tuple[str, ...]:
         files += sorted(file for file in Path(spec.origin).parent.rglob("*.py") if "tests" not in file.parts)
     found = {}
     for file in files:
-        for text in _DOCS.findall(file.read_text(encoding="utf-8", errors="ignore")):
-            for paragraph in text.split("\n\n"):
-                for sentence in re.split(r"(?<=[.?!])\s+", " ".join(paragraph.split())):
-                    if 4 <= sentence.count(" ") + 1 <= 14 and _SENTENCE.fullmatch(sentence):
-                        found[plain(sentence)] = sentence
+        for text in file.read_text(encoding="utf-8", errors="ignore").split('"""')[1::2]:
+            for part in _CUT.split(text):
+                if part and part[-1] in ".?!" and _SENTENCE.fullmatch(part.strip()):
+                    whole = " ".join(part.split())
+                    found[plain(whole)] = whole
     return tuple(found[key] for key in sorted(found))
