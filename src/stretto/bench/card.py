@@ -43,6 +43,10 @@ class Benchmark(Protocol):
     `clock`: what its rows are timed by: "virtual", "wall", "lockstep", or None where time plays no part. `parallel`:
     False where a second process beside it would disturb it; then one worker runs. A benchmark with a checkpoint also
     has an attribute `weights`, its hash: rows of other weights are never mixed in.
+
+    Some may have, besides: `quick()`, the trials of a smoke run, whose page then shows no shares; `patience_s`, after
+    which a trial's process is ended; `lost(trial, why)`, the rows of a trial whose process died or was ended (such a
+    trial is then scored, not repeated); `appendix(rows, folder, quick)`, HTML for the page, with its files in `folder`.
     """
 
     name: str
@@ -84,9 +88,11 @@ def run_card(
     Raises StrettoError outside of a git checkout, when another run holds the card, when the benchmark cannot be opened,
     when no row came out, or when there is no room; SystemExit(130) after Ctrl-C, with everything finished kept.
     """
-    trials = benchmark.trials(QUICK_TRIALS if quick else n)
-    trials = _distinct(benchmark.name, trials[:QUICK_TRIALS] if quick else trials)
+    smoke = getattr(benchmark, "quick", None) if quick else None
+    trials = smoke() if smoke else benchmark.trials(QUICK_TRIALS if quick else n)
+    trials = _distinct(benchmark.name, trials[:QUICK_TRIALS] if quick and not smoke else trials)
     run = _Run(benchmark, root, out / "quick" if quick else out, command or default_command(benchmark.name, quick, n=n))
+    run.smoke = smoke is not None
     try:
         run.resume_or_start(resume)
         return run.all(trials, workers if benchmark.parallel else 1)
@@ -123,6 +129,7 @@ class _Run:
         self.file = RowFile(out / f"{benchmark.name}.rows.jsonl")
         self.began, self.earlier_s, self.saved = time.perf_counter(), 0.0, 0.0
         self.failed: dict[str, str] = {}
+        self.smoke, self.trials = False, dict[str, Trial]()
 
     def resume_or_start(self, resume: bool) -> None:
         """Keeps the rows that are there if the same code and weights made them; else moves them away."""
@@ -138,7 +145,7 @@ class _Run:
 
     def all(self, trials: list[Trial], workers: int) -> dict[str, Any]:
         """Runs what is left of `trials` and writes the card and its page."""
-        done = self.file.trials()
+        done, self.trials = self.file.trials(), {trial.key: trial for trial in trials}
         left = [trial for trial in trials if trial.key not in done]
         workers = max(1, min(workers, len(left)))
         print(estimate(self.benchmark, len(trials), len(left), workers), flush=True)
@@ -162,10 +169,13 @@ class _Run:
 
     def take(self, outcome: Outcome) -> None:
         """Writes the rows of a trial, or reports why there are none."""
-        failure = outcome.failure
+        failure, rows, lost = outcome.failure, outcome.rows, getattr(self.benchmark, "lost", None)
+        if outcome.ended and lost is not None:
+            print(f"\nTrial {outcome.key}: {failure}; it is scored as that.", file=sys.stderr, flush=True)
+            failure, rows = "", lost(self.trials[outcome.key], failure)
         if not failure:
             try:
-                rows = checked(outcome.rows, _defaults(self.benchmark))
+                rows = checked(rows, _defaults(self.benchmark))
             except StrettoError as error:
                 failure = str(error)
             else:
@@ -187,7 +197,9 @@ class _Run:
             first = next(iter(self.failed.values()), "nothing was run")
             raise StrettoError(f"Benchmark {self.benchmark.name} made no row; first failure: {first}.")
         page_path = self.card_path.with_suffix(".html")
-        write_atomically(page_path, page.render(card, rows))
+        appendix = getattr(self.benchmark, "appendix", None)
+        extra = appendix(rows, self.card_path.parent, self.smoke) if appendix else ""
+        write_atomically(page_path, page.render(card, rows, extra))
         print(f"Wrote {self.card_path}, {self.file.path} ({len(rows)} rows) and {page_path}.", flush=True)
         if self.failed:
             print(f"{len(self.failed)} trials failed; `{self.command}` tries them again.", flush=True)
@@ -213,7 +225,8 @@ class _Run:
             "code_changed_meanwhile": self.changed,
             "code": self.code.fingerprint,
             "weights": self.weights,
-            "summary": summary(some),
+            "summary": [] if self.smoke else summary(some),
+            **({"smoke": True} if self.smoke else {}),
         }
         write_atomically(self.card_path, json.dumps(card, indent=1) + "\n")
         return card

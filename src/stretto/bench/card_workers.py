@@ -8,6 +8,7 @@ never forked: graphics and model libraries do not survive a fork.
 import multiprocessing
 import os
 import signal
+import time
 import traceback
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
@@ -22,16 +23,22 @@ from stretto.core.errors import StrettoError
 CONTEXT = multiprocessing.get_context("spawn")
 PATIENCE_S = 10.0
 """How long a worker that was told to end may take before it is killed."""
+LOOK_S = 2.0
+"""How often the workers' time is looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one trial: `rows` as the benchmark returned them, or `failure`, one line, and `trace`."""
+    """What became of one trial: `rows` as the benchmark returned them, or `failure`, one line, and `trace`.
+
+    `ended`: its process died, or was ended because it took too long.
+    """
 
     key: str
     rows: Any = None
     failure: str = ""
     trace: str = ""
+    ended: bool = False
 
 
 class Worker:
@@ -40,6 +47,7 @@ class Worker:
     def __init__(self, benchmark: Any) -> None:
         self.pipe, theirs = CONTEXT.Pipe()
         self.key: str | None = None
+        self.since = time.perf_counter()
         self.opened = False
         self.process = CONTEXT.Process(target=_work, args=(theirs, benchmark))
         self.process.start()
@@ -47,7 +55,7 @@ class Worker:
 
     def give(self, trial: Any) -> None:
         """Hands the next trial out; a worker that is dead already is noticed by its end of the pipe."""
-        self.key = trial.key
+        self.key, self.since = trial.key, time.perf_counter()
         try:
             self.pipe.send(trial)
         except OSError:
@@ -67,11 +75,12 @@ class Worker:
                     f"A worker ended while it was starting (exit code {self.process.exitcode})."
                 ) from None
             failure = f"its worker process ended (exit code {self.process.exitcode}) and was replaced"
-            return Outcome(key=self.key or "", failure=failure)
+            return Outcome(key=self.key or "", failure=failure, ended=True)
         if kind == "open failed":
             raise StrettoError(f"The benchmark could not be opened: {value}\n{trace}")
         self.opened = True
         if kind == "open":
+            self.since = time.perf_counter()
             return None
         key, self.key = self.key or "", None
         return Outcome(key=key, failure=value, trace=trace) if kind == "failed" else Outcome(key=key, rows=value)
@@ -100,7 +109,11 @@ def outcomes(benchmark: Any, trials: Sequence[Any], workers: int) -> Generator[O
         for worker in crew:
             worker.give(todo.popleft())
         while done < len(trials):
-            for pipe in wait([worker.pipe for worker in crew if worker.key is not None]):
+            for place, overdue in _overdue(crew, benchmark):
+                done += 1
+                yield overdue
+                crew[place] = _next(crew[place], benchmark, todo, workers)
+            for pipe in wait([worker.pipe for worker in crew if worker.key is not None], LOOK_S):
                 place = next(i for i, worker in enumerate(crew) if worker.pipe is pipe)
                 outcome = crew[place].take()
                 if outcome is None:
@@ -112,6 +125,18 @@ def outcomes(benchmark: Any, trials: Sequence[Any], workers: int) -> Generator[O
     finally:
         for worker in crew:
             worker.stop(at_once=not finished)
+
+
+def _overdue(crew: list[Worker], benchmark: Any) -> Iterator[tuple[int, Outcome]]:
+    """Ends the workers whose trial has taken longer than the benchmark's patience."""
+    patience = getattr(benchmark, "patience_s", None)
+    for place, worker in enumerate(crew):
+        if patience is None or worker.key is None or not worker.opened:
+            continue
+        if time.perf_counter() - worker.since > patience:
+            worker.process.kill()
+            failure = f"it took longer than {patience:g} s, and its worker process was ended and replaced"
+            yield place, Outcome(key=worker.key, failure=failure, ended=True)
 
 
 def _next(worker: Worker, benchmark: Any, todo: deque[Any], workers: int) -> Worker:

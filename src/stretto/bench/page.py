@@ -43,19 +43,18 @@ svg .dot { fill: var(--mark); }
 """
 
 
-def render(card: Mapping[str, Any], rows: Rows) -> str:
-    """The whole page as HTML text. `card` is the content of NAME.json, `rows` those of NAME.rows.jsonl."""
+def render(card: Mapping[str, Any], rows: Rows, extra: str = "") -> str:
+    """The whole page as HTML text. `card` is the content of NAME.json, `rows` those of NAME.rows.jsonl.
+
+    `extra`: HTML of the benchmark's own. A smoke run's page has no table and no plots: too little was run for shares.
+    """
     name = html.escape(str(card["name"]))
-    parts = [
-        f"<h1>{name}</h1>",
-        _facts(card),
-        "<h2>Rows</h2>",
-        _table(card.get("summary") or summary(rows)),
-        "<h2>Plots</h2>",
-        _plots(rows),
-        "<h2>Worst cases</h2>",
-        _worst(str(card["name"]), rows),
-    ]
+    parts = [f"<h1>{name}</h1>", _facts(card)]
+    if card.get("smoke"):
+        parts.append(f"<p>A smoke run of {card.get('trials')} trials: it shows that everything runs, no shares.</p>")
+    else:
+        parts += ["<h2>Rows</h2>", _table(card.get("summary") or summary(rows)), "<h2>Plots</h2>", _plots(rows)]
+    parts += [extra, "<h2>Worst cases</h2>", _worst(str(card["name"]), rows)]
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{name}: card</title>'
     body = "".join(parts)
     return f'<!doctype html><html lang="en"><head>{head}<style>{STYLE}</style></head><body>{body}</body></html>\n'

@@ -67,6 +67,8 @@ TABLE: dict[str, dict[str, str]] = {
         "latency": "stretto.bench.latency:Latency",
         "render": "stretto.bench.render:Render",
         "record": "stretto.bench.record:Record",
+        "duplex-scorers": "stretto.bench.duplex_scorers:DuplexScorers",
+        "duplex-cascade": "stretto.bench.duplex_cascade:DuplexCascade",
     },
 }
 

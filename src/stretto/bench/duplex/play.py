@@ -94,6 +94,7 @@ class Exam:
     arms: dict[str, Arm] = field(default_factory=dict)
     resets: int = 0
     _ear: Recogniser | None = None
+    _voice: Voice | None = None
 
     @classmethod
     def open(cls, split: str = "dev") -> "Exam":
@@ -110,10 +111,17 @@ class Exam:
             self._ear = Whisper.Config().build()
         return self._ear
 
+    @property
+    def robot_voice(self) -> Voice:
+        """The voice of the arms that are given what to say."""
+        if self._voice is None:
+            self._voice = speaker("piper-joe", still=True)
+        return self._voice
+
     def arm(self, name: str) -> Arm:
         """An arm, opened once."""
         if name not in self.arms:
-            self.arms[name] = open_arm(name, speaker("piper-joe", still=True))
+            self.arms[name] = open_arm(name, self.robot_voice)
         return self.arms[name]
 
     def case(self, scenario: str, number: int, attempt: int = 0) -> Case:
