@@ -20,6 +20,7 @@ from stretto.core.errors import StrettoError
 from stretto.listen.encoders.adapter import SpeechAdapter
 from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.look.encoders.conv import ConvTokens
+from stretto.nn.lora import adapt
 from stretto.nn.quantise import go_live
 from stretto.think.backbone import Backbone
 from stretto.think.expert import ExpertConfig
@@ -43,7 +44,8 @@ class Network(nn.Module, Configurable):
     class Config(BaseConfig):
         """`language`: a pretrained model by name (think/pretrained.py), whose geometry then replaces the language
         expert's; empty is random weights, with the tokenizer's size from `table`. `tied`: the head of a random language
-        expert is its embedding. `proprio`, `actions`: numbers of the robot. `seed` draws all that is not loaded.
+        expert is its embedding. `lora`: rank of the adapters on the language expert, whose own weights then rest; 0 is
+        none. `proprio`, `actions`: numbers of the robot. `seed` draws all that is not loaded.
         """
 
         layout: BaseConfig = field(default_factory=Tick200.Config)
@@ -51,6 +53,7 @@ class Network(nn.Module, Configurable):
         backbone: Backbone.Config = field(default_factory=Backbone.Config)
         language: str = ""
         tied: bool = True
+        lora: int = 0
         ear: WhisperEncoder.Config = field(default_factory=WhisperEncoder.Config.tiny)
         eye: ConvTokens.Config = field(default_factory=ConvTokens.Config.tiny)
         head: FlowHead.Config = field(default_factory=FlowHead.Config.tiny)
@@ -61,6 +64,7 @@ class Network(nn.Module, Configurable):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
+        self.is_live = False
         weights: Mapping[str, Tensor] | None = None
         self.text: Text | None = None
         backbone = config.backbone
@@ -72,9 +76,11 @@ class Network(nn.Module, Configurable):
         with torch.random.fork_rng():
             torch.manual_seed(config.seed)
             self._make(config, backbone)
-        if weights is not None and self.text is not None:
-            load_expert(self.backbone.experts["language"], weights)  # type: ignore[arg-type]
-            load_table(self.tables["text"], weights, self.text)  # type: ignore[arg-type]
+            if weights is not None and self.text is not None:
+                load_expert(self.backbone.experts["language"], weights)  # type: ignore[arg-type]
+                load_table(self.tables["text"], weights, self.text)  # type: ignore[arg-type]
+            if config.lora:
+                adapt(self.backbone.experts["language"], config.lora)
 
     def _make(self, config: Config, backbone: Backbone.Config) -> None:
         self.backbone: Backbone = backbone.build(self.layout)
@@ -165,7 +171,13 @@ class Network(nn.Module, Configurable):
         return states["action"][:, here], some.valid[:, here]
 
     def live(self) -> "Network":
-        """For real time on CPU, in place: no gradients, int8 weights in the backbone, adapters merged, fast ears."""
+        """For real time on CPU, in place and for good: no gradients, 4- or 8-bit weights in the backbone, fast ears.
+
+        Adapters are merged, or stay beside weights of 4 bits. A network that is live already stays as it is.
+        """
+        if self.is_live:
+            return self.eval()
+        self.is_live = True
         self.requires_grad_(False)
         self.ear.live()
         self.head.live()

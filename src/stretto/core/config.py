@@ -14,6 +14,7 @@ class that nests its own keyword-only configuration is torchtitan's.
 """
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from stretto.core.errors import StrettoError, unknown
@@ -87,3 +88,26 @@ def _parse(old: Any, text: str, whole: str) -> Any:
         except ValueError as error:
             raise StrettoError(f"'{whole}' expects {type(old).__name__}, got '{text}'.") from error
     return text
+
+
+def assignments(config: Any) -> list[str]:
+    """What `override` needs to make `config` from its class's defaults: one `a.b=value` for each field that differs.
+
+    Raises StrettoError where a value cannot be written in that form.
+    """
+    return list(_differences(config, type(config)(), ""))
+
+
+def _differences(config: Any, default: Any, above: str) -> Iterator[str]:
+    for field in dataclasses.fields(config):
+        path, new, old = above + field.name, getattr(config, field.name), getattr(default, field.name)
+        if new == old:
+            continue
+        if type(new) is not type(old) or not (
+            dataclasses.is_dataclass(new) or isinstance(new, bool | int | float | str)
+        ):
+            raise StrettoError(f"'{path}' cannot be written as FIELD=VALUE: it is {new!r}.")
+        if dataclasses.is_dataclass(new):
+            yield from _differences(new, old, f"{path}.")
+        else:
+            yield f"{path}={str(new).lower() if isinstance(new, bool) else new}"

@@ -33,6 +33,11 @@ class LoRA(nn.Module):
         return self.base(x) + self.scale * ((x @ self.down.T.to(x.dtype)) @ self.up.T.to(x.dtype))
 
     @property
+    def merged(self) -> bool:
+        """Whether the adapter is in the base's weight."""
+        return self._kept is not None
+
+    @property
     def weight(self) -> Tensor:
         """W + (alpha / rank) · B A, whether merged or not."""
         if self._kept is not None:

@@ -42,17 +42,20 @@ def table_of(text: Text) -> TextTable:
     return TextTable(size=text.size, ids={name: text.id(name) for name in NAMED})
 
 
-@torch.no_grad()
 def load_expert(expert: Expert, weights: Mapping[str, Tensor]) -> None:
     """Fill an expert from weights named as think/pretrained.py names them."""
-    c = expert.config
+    expert.load_state_dict(expert_weights(expert.config, weights))
+
+
+def expert_weights(c: ExpertConfig, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A language model's weights under the names of an expert, and turned our way."""
     turned = (c.heads + c.kv_heads) * c.head
     state = {"norm.weight": weights["norm.weight"]}
     for layer in range(c.depth):
         part = {name: weights[f"layers.{layer}.{name}.weight"] for name in _PARTS}
         part["qkv"] = torch.cat([interleaved(part["qkv"][:turned], c.head), part["qkv"][turned:]])
         state |= {f"layers.{layer}.{_PARTS[name]}.weight": weight for name, weight in part.items()}
-    expert.load_state_dict(state)
+    return state
 
 
 @torch.no_grad()

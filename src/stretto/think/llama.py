@@ -89,7 +89,7 @@ def find(name: str, files: tuple[str, ...]) -> Path:
     if path.is_dir() or (path.is_file() and path.suffix == ".gguf"):
         return path
     if re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name):
-        return _download(name, files)
+        return download(name, files, "language model", f"use '{NAMES[0]}', which is packaged")
     hint = "A directory with config.json and *.safetensors, a .gguf file or a hub id org/name would do too"
     raise StrettoError(f"{unknown('language model', name, NAMES)} {hint}, but nothing of that kind is at '{name}'.")
 
@@ -106,7 +106,11 @@ def _packaged(name: str) -> Path:
     return path
 
 
-def _download(name: str, files: tuple[str, ...]) -> Path:
+def download(name: str, files: tuple[str, ...], what: str, instead: str) -> Path:
+    """The local copy of a hub repository, of which only what matches `files` is fetched.
+
+    Raises StrettoError, which says that `what` could not be had and what would do `instead`.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -115,9 +119,9 @@ def _download(name: str, files: tuple[str, ...]) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         reason = str(error).strip().splitlines()[0]
         raise StrettoError(
-            f"Could not get the language model '{name}' from the hub ({type(error).__name__}: {reason}). If '{name}' "
+            f"Could not get the {what} '{name}' from the hub ({type(error).__name__}: {reason}). If '{name}' "
             f"was meant as a directory, it does not exist. Without network: download it elsewhere "
-            f"(hf download {name} --local-dir DIR) and give DIR, or use '{NAMES[0]}', which is packaged."
+            f"(hf download {name} --local-dir DIR) and give DIR, or {instead}."
         ) from error
 
 
