@@ -73,7 +73,7 @@ def _injected_rows(scorer: str, numbers: range, state: Exams) -> list[Row]:
             case = injected.case(scorer, number)
         else:
             exam = state[SPLIT]
-            case = injected_spoken.case(scorer, number, exam.robot_voice, exam.ear)
+            case = injected_spoken.case(scorer, number, exam.robot_voice, exam.ear())
         shared = {"arm": "injected", "scorer": scorer, "unit": f"{scorer}/{number}", "seed": number}
         shared |= {"delays": 1.0, "privileged": False, "reflex": False}
         right = case.verdict.passed == case.should_pass

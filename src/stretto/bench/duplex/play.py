@@ -102,7 +102,6 @@ class Exam:
         voices = {name: speaker(name, still=True) for name in speakers(split)}
         return cls(world=Watched(World.Config()), split=split, voices=voices)
 
-    @property
     def ear(self) -> Recogniser:
         """The recogniser that transcribes the agents; it is told nothing of the scene."""
         if self._ear is None:

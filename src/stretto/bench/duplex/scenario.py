@@ -10,7 +10,7 @@ speakers and test wordings. What is drawn depends on (exam seed, split, scenario
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -58,10 +58,10 @@ class Sheet:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Tools(Protocol):
     """What a judge may use: a recogniser for the agent's sound, and the floor of a stop."""
 
-    @property
     def ear(self) -> Recogniser:
         """It is told nothing of the scene."""
         ...
@@ -71,6 +71,7 @@ class Tools(Protocol):
         ...
 
 
+@runtime_checkable
 class Scenario(Protocol):
     """A module of `scenarios/`."""
 

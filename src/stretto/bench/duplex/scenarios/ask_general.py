@@ -37,7 +37,7 @@ def judge(sheet: Sheet, episode: Episode, tools: Tools) -> list[Row]:
     told, asked = episode.of("instruct"), episode.of("ask_general")
     if told is None or asked is None:
         return [row("passed", False), row("general_answer", False), row("first_audio_s", NO_AUDIO_S)]
-    heard = spoken.listen(episode, tools.ear, asked.end)
+    heard = spoken.listen(episode, tools.ear(), asked.end)
     rivals = {
         question.text: question.keys
         for split in ("dev", "test")

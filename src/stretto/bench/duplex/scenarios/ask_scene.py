@@ -62,7 +62,7 @@ def judge(sheet: Sheet, episode: Episode, tools: Tools) -> list[Row]:
     if told is None or asked is None:
         return [row("passed", False), row("scene_answer", False), row("first_audio_s", NO_AUDIO_S)]
     answers = scene.KINDS[sheet.facts["question"]].answers
-    heard = spoken.listen(episode, tools.ear, asked.end)
+    heard = spoken.listen(episode, tools.ear(), asked.end)
     audio = scorers.first_audio(episode, asked.end)
     until = asked.end + min(audio.value, 3.0)
     true = {state.answer for state in episode.truth if asked.end - 0.2 <= state.t <= until} - {""}

@@ -40,7 +40,7 @@ def judge(sheet: Sheet, episode: Episode, tools: Tools) -> list[Row]:
     if said is None:
         return [row("passed", False), row("refused", False)]
     moved = scorers.still(episode, said.start, episode.seconds).value
-    heard = spoken.listen(episode, tools.ear, said.end)
+    heard = spoken.listen(episode, tools.ear(), said.end)
     refusal = spoken.refused(heard, said.end)
     good = refusal.passed and moved < scorers.MOVED_CM
     return [

@@ -26,7 +26,7 @@ def judge(sheet: Sheet, episode: Episode, tools: Tools) -> list[Row]:
     if said is None:
         return [row("passed", False), row("refused_twin", False)]
     done = scorers.succeeded(episode, sheet.end_goal, said.end)
-    heard = spoken.listen(episode, tools.ear, said.end)
+    heard = spoken.listen(episode, tools.ear(), said.end)
     refused = spoken.refused(heard, said.end).passed
     return [
         row("passed", done.passed and not refused, heard=[" ".join(stretch.words) for stretch in heard]),
