@@ -127,7 +127,8 @@ def test_onsets_of_instructions_lie_between_half_a_second_and_four():
 
 def test_the_commonest_answer_of_a_type_is_right_in_about_a_quarter_of_its_cases():
     drawn = [ask_scene.drawn(number) for number in range(112)]
-    right = [answer == ask_scene.commonest(kind) for kind, answer in drawn]
+    common = {kind: ask_scene.commonest(kind) for kind in {kind for kind, _ in drawn}}
+    right = [answer == common[kind] for kind, answer in drawn]
     assert sum(right) / len(right) <= 0.27
     assert len({kind for kind, _ in drawn}) >= 6
 

@@ -133,6 +133,10 @@ def test_a_sentence_passes_with_one_word_in_five_wrong_and_fails_with_two():
     assert not spoken.answered(stretches("seven bays are on it"), [["weeks"]], {}, 3.0, meant).passed
 
 
+def test_digits_are_words():
+    assert spoken.words_of("2 plus 3 is 5.") == ("two", "plus", "three", "is", "five")
+
+
 def test_a_refusal_is_heard_in_its_words():
     assert spoken.refused(stretches("I can't do that."), 3.0).passed
     assert not spoken.refused(stretches("I can do that."), 3.0).passed

@@ -29,7 +29,7 @@ from stretto.runtime.delays import find_card, from_card
 from stretto.runtime.flight import Recorded
 from stretto.runtime.world import World
 from stretto.sessions.session import Session, SessionFault
-from stretto.sessions.trace import Trace
+from stretto.sessions.trace import Tick, Trace
 
 LONGEST_S = 75.0
 """No session is longer than this."""
@@ -226,9 +226,10 @@ class Exam:
     @staticmethod
     def _broken(session: Session, fault: str) -> Trace:
         """What is left of a session that ended without a trace of its own, such as by a command nobody may give."""
-        trace = session.trace
-        if not trace.ticks:
+        if not session.trace.steps:
             raise StrettoError(f"The session did not begin: {fault}")
+        if not session.trace.ticks:
+            session.trace.ticks.append(Tick(0.0, 0.0, 0.0))
         return session._end()
 
 

@@ -74,6 +74,8 @@ REFUSALS = (
 )
 """Wordings of a refusal: all words of one of them."""
 
+_NUMBERS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+
 Alternatives = Sequence[Sequence[str]]
 """Wordings of one answer, each a few words that must all be there."""
 
@@ -93,9 +95,15 @@ def words_of(text: str) -> tuple[str, ...]:
     >>> words_of("The bull is on the played.")
     ('the', 'bowl', 'is', 'on', 'the', 'plate')
     """
-    plain = re.sub(r"[^a-z' ]", " ", text.lower().replace("’", "'"))
+    spelled = re.sub(r"\d+", lambda found: _spelled(found[0]), text.lower().replace("’", "'"))
+    plain = re.sub(r"[^a-z' ]", " ", spelled)
     listed = (word.strip("'") for word in plain.split())
     return tuple(CONFUSED.get(word, CONFUSED.get(word.replace("'", ""), word.replace("'", ""))) for word in listed)
+
+
+def _spelled(digits: str) -> str:
+    """A number as a word, up to twelve: recognisers write digits."""
+    return f" {_NUMBERS[int(digits)]} " if int(digits) < len(_NUMBERS) else " "
 
 
 def word_error(said: Sequence[str], meant: Sequence[str]) -> float:
