@@ -37,6 +37,10 @@ HARD = {
     (ON_PLATE, DRAWER),
     (ON_PLATE, PLATE),
     (DRAWER, PLATE),
+    (ON_CABINET, BOTTLE),
+    (PLATE, BOTTLE),
+    (CHEESE, BOTTLE),
+    (CHEESE, RACK),
 }
 """Pairs (first, second) that are not asked."""
 
