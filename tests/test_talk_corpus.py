@@ -117,6 +117,13 @@ def test_a_sentence_is_spoken_once(tmp_path, voices):
         cache.read("0" * 24)
 
 
+def test_sounds_people_make_are_spoken_and_not_spelled(tmp_path, voices):
+    """An engine gets "umhum" for "mm-hm", and the word comes back as it was written."""
+    speech = SpeechCache(tmp_path).speak("Mm-hm, put the, hm, bowl down.", "flite-rms")
+    assert voices == ["umhum, put the, hum, bowl down."]
+    assert [word.text for word in speech.words] == ["Mm-hm", "put", "the", "hm", "bowl", "down"]
+
+
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_only_speakers_of_the_split_speak(split):
     """Also in babble; the robot's own voice is over others only, and no babble holds a command."""

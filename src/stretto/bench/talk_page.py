@@ -109,7 +109,7 @@ def _figures(rows: Sequence[Row]) -> str:
         "words": f"{sum(len(row['words']) for row in rows):,}",
         "different sentences": f"{len({row['text'] for row in spoken}):,}",
         "different words": f"{len({word for row in spoken for word in row['plain'].split()}):,}",
-        "with a pause inside": f"{100 * np.mean([bool(row['pauses']) for row in spoken] or [0]):.0f} %",
+        "with a pause inside": f"{100 * paused / max(len(spoken), 1):.0f} %",
     }
     cells = "".join(f"<span><b>{value}</b>{key}</span>" for key, value in figures.items())
     return f'<p class="cards">{cells}</p>'

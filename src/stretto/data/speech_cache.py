@@ -10,8 +10,9 @@ Needs: soundfile, and the engine of a voice when a sentence is new. Does not kno
 import hashlib
 import json
 import os
+import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,14 @@ import soundfile
 from stretto.core.errors import StrettoError
 from stretto.core.signals import HEARING_RATE, Sound, Speech, Word
 from stretto.core.sound import resample
+from stretto.data.talk_style import spoken_words
 from stretto.data.voices import settings_of, speaker
 
 VERSION = 1
 """Counted up when a change of the engines' code changes what they speak."""
+
+RESPELLED = {"mm-hm": "umhum", "hm": "hum"}
+"""Words that every engine spells out, and how it says them instead."""
 
 
 class SpeechCache:
@@ -54,9 +59,9 @@ class SpeechCache:
         kept = self._load(key)
         if kept is not None:
             return kept
-        spoken = self._voice(name, still, settings).speak(text)
+        spoken = self._voice(name, still, settings).speak(respelled(text))
         samples = resample(spoken.sound.samples, spoken.sound.rate, HEARING_RATE)
-        self._keep(key, samples, {"text": text, "speaker": name, "words": spoken.words})
+        self._keep(key, samples, {"text": text, "speaker": name, "words": written(text, spoken.words)})
         return self.read(key)
 
     def read(self, key: str) -> Speech:
@@ -108,6 +113,23 @@ class SpeechCache:
         except (OSError, soundfile.LibsndfileError) as error:
             beside.unlink(missing_ok=True)
             raise StrettoError(f"Cannot write speech into '{self.root}': {error}. Is the disk full?") from error
+
+
+def respelled(text: str) -> str:
+    """The text as a voice has to get it, so that sounds people make are not spelled out letter by letter.
+
+    >>> respelled("Mm-hm, put it, hm, there.")
+    'umhum, put it, hum, there.'
+    """
+    return re.sub(r"[\w'-]+", lambda word: RESPELLED.get(word[0].lower(), word[0]), text)
+
+
+def written(text: str, words: Sequence[Word]) -> tuple[Word, ...]:
+    """The spoken words with the spelling of the text, where the voice spoke as many as were written."""
+    spelled = spoken_words(text)
+    if len(spelled) != len(words):
+        return tuple(words)
+    return tuple(Word(own, word.start, word.end) for own, word in zip(spelled, words, strict=True))
 
 
 def speech_key(text: str, name: str, still: bool = True, **settings: Any) -> str:

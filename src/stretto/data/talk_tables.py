@@ -119,7 +119,7 @@ SAID: dict[str, Three] = {
     ),
     "backchannel": (
         (
-            "[mm-hm|uh-huh|mm][.]",
+            "[mm-hm|uh-huh][.]",
             "[okay|right|yeah|good|nice|cool][.]",
             "[oh|ah], [okay|right|nice][.]",
             "[I see|very nice|looks good|well done][.]",
