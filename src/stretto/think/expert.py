@@ -54,7 +54,7 @@ class Layer(nn.Module):
         self.ffn = SwiGLU(config.width, config.ffn)
 
     def read(
-        self, x: Float[Tensor, "batch tokens width"], turns: Sequence[Complex[Tensor, "batch tokens heads half"]]
+        self, x: Float[Tensor, "batch tokens width"], turns: Sequence[Complex[Tensor, "batch tokens _ half"]]
     ) -> tuple[list[Tensor], Tensor, Tensor]:
         """Queries (batch, tokens, heads, size) once per frame, keys and values (batch, tokens, kv heads, size).
 

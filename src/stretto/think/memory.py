@@ -9,7 +9,7 @@ are stored (`keep`): the others are overwritten by what comes next.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from stretto.think.tokens import Tokens
 Pair = tuple[Tensor, Tensor]
 
 
+@runtime_checkable
 class Memory(Protocol):
     """Where keys go and come from during one call of the backbone."""
 

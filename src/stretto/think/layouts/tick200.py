@@ -3,7 +3,8 @@
 Two speech embeddings in every tick; up to two `heard` tokens (a running transcript) and up to two `say` tokens; one
 `act` query, answered by `<move>` or `<halt>` and applied at the next control period; what is being played; in every
 second tick two cameras, proprioception and one action chunk, which a flow head reads from the action expert's last
-states. Speech and heard see language alone; say, image, proprioception and action see all.
+states. Speech, typed and heard see each other alone: not even what was said, whose states have seen the pictures. Say,
+image, proprioception and action see all.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from typing import Any
 from stretto.core.config import Config as BaseConfig
 from stretto.think.layout import PINNED, TEXT, TIME, Layout, Stream, TextTable, Vocabulary
 
-LANGUAGE = ("system", "typed", "speech", "heard", "say")
+HEARING = ("system", "typed", "speech", "heard")
+LANGUAGE = (*HEARING, "say")
 SEEING = ("playback", "image", "proprio", "chunk", "act")
 
 
@@ -55,10 +57,10 @@ class Tick200(Layout):
         streams = (
             Stream(name="system", expert="language", counter=TEXT, sees=("system",), tokens=config.system, keep=PINNED),
             Stream(
-                name="typed", expert="language", counter=TEXT, sees=LANGUAGE, tokens=config.typed, keep=config.typed - 1
+                name="typed", expert="language", counter=TEXT, sees=HEARING, tokens=config.typed, keep=config.typed - 1
             ),
-            Stream(name="speech", expert="language", counter=TIME, sees=LANGUAGE, tokens=2, keep=config.speech),
-            slot("heard", LANGUAGE, "<heard>", "<blank>"),
+            Stream(name="speech", expert="language", counter=TIME, sees=HEARING, tokens=2, keep=config.speech),
+            slot("heard", HEARING, "<heard>", "<blank>"),
             seen("playback", 1),
             seen("image", config.cameras * config.camera_tokens, mutual=True, **pictures),
             seen("proprio", 1, **pictures),
