@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stretto.agents.checkpoint import from_pretrained
 from stretto.agents.network import Network
 from stretto.agents.sizes import size
 from stretto.core.config import Config as BaseConfig
@@ -53,14 +54,16 @@ class State:
 
 
 class Duplex(Configurable):
-    """The learned agent, at a size of agents/sizes.py."""
+    """The learned agent: from a checkpoint, or untrained at a size of agents/sizes.py."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`live`: int8 weights (CPU). `committed`: actions of the last chunk that a new one continues. `temperature`:
+        """`weights`: directory or hub id of a checkpoint (agents/checkpoint.py), which brings its own `size`.
+        `live`: int8 weights (CPU). `committed`: actions of the last chunk that a new one continues. `temperature`:
         of the text slots, 0 is greedy. `rate`: of the chunks, in Hz.
         """
 
+        weights: str = ""
         size: str = "tiny"
         voice: str = "piper-joe"
         live: bool = True
@@ -75,7 +78,7 @@ class Duplex(Configurable):
     def __init__(self, config: Config, network: Network | None = None) -> None:
         self.config = config
         torch.set_num_threads(1)
-        self.network = network or size(config.size).build()
+        self.network = network or (from_pretrained(config.weights) if config.weights else size(config.size).build())
         self.layout = self.network.layout
         if config.live:
             self.network.live()

@@ -7,6 +7,7 @@ examples:
   stretto run --task libero_goal:8 --say "put the bowl on the plate"
   stretto run --task libero_goal:7 --audio turn_on.wav --agent cascade --seed 3
   stretto run --task libero_goal:8 --audio sentence.wav --clock wall        in real time
+  stretto run --agent duplex --set weights=DIR --say "open the drawer"      a trained network
   stretto run --agent cascade --replay out/flight/NAME.npz                  what did it put out, tick by tick
 """
 
@@ -24,6 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     said.add_argument("--say", metavar="TEXT", help="what the person types")
     said.add_argument("--replay", type=Path, metavar="FILE.npz", help="what a recorded session's last seconds held")
     parser.add_argument("--agent", default="cascade", help="see `stretto list agent`")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="a setting of the agent")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--clock", default="virtual", help="virtual (default), wall or lockstep")
     parser.add_argument("--delays", type=float, default=1.0, help="factor on the latency card's delays (virtual)")
@@ -36,8 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the session, write its files, tell what happened; of one that broke too. Or replay one that was recorded."""
     if options.replay:
-        return _replay(options.agent, options.replay)
-    from stretto.core import registry
+        return _replay(options)
     from stretto.core.signals import Kind, Speech
     from stretto.core.sound import read_sound
     from stretto.sessions.live import Live, run_live, split_task, writable
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     from stretto.sessions.users.script import Cue, Script
 
     split_task(options.task)
-    registry.load("agent", options.agent)
+    agent = _agent(options)
     folder = writable(options.out)
     if options.audio:
         sound = read_sound(options.audio)
@@ -71,6 +72,7 @@ def run(options: argparse.Namespace) -> int:
         trace = run_live(
             live,
             Script.Config().build([cue]),
+            agent,
             observers=[EventLog(folder / "events.jsonl")],
             until=_over(Kind.ACTION_COMPLETED, 0.4 + length, 2.5),
         )
@@ -94,16 +96,26 @@ def _report(trace: Any, folder: Path) -> None:
     print(tell(trace))
 
 
-def _replay(agent: str, file: Path) -> int:
+def _agent(options: argparse.Namespace) -> Any:
+    """The agent with its settings. Raises StrettoError for a name, a field or a value that is not there."""
+    from stretto.core import registry
+    from stretto.core.config import override
+
+    config = registry.load("agent", options.agent).Config()  # type: ignore[attr-defined]
+    return override(config, options.set).build()
+
+
+def _replay(options: argparse.Namespace) -> int:
     """Print what a fresh agent puts out at each recorded tick; a fault that recurs ends it as it ended the session."""
     from stretto.core import registry
     from stretto.runtime.flight import line, replay
     from stretto.runtime.flight_file import read_flight
 
-    registry.load("agent", agent)
-    flight = read_flight(file)
-    print(f"{file}: {len(flight.frames)} ticks of {flight.session}; agent {agent}, from its start", flush=True)
-    for frame, output in replay(flight, registry.build("agent", agent)):
+    registry.load("agent", options.agent)
+    flight = read_flight(options.replay)
+    ticks = f"{len(flight.frames)} ticks of {flight.session}"
+    print(f"{options.replay}: {ticks}; agent {options.agent}, from its start", flush=True)
+    for frame, output in replay(flight, _agent(options)):
         print(line(frame, output), flush=True)
     print(f"the recorded fault did not recur: {flight.fault}" if flight.fault else "no fault, as recorded")
     return 0

@@ -29,7 +29,7 @@ import numpy as np
 from stretto.core import registry
 from stretto.core.clock import VirtualClock
 from stretto.core.config import Config as BaseConfig
-from stretto.core.config import Configurable
+from stretto.core.config import Configurable, assignments
 from stretto.core.errors import StrettoError
 from stretto.core.protocols import Agent, Context
 from stretto.core.signals import Act, ActionChunk, Observation, Output
@@ -106,8 +106,13 @@ class Recorded(Configurable):
         return Fault(what, f"Ticks {first} to {obs.tick} are in {path}. Replay them: {self._command(path)}")
 
     def _command(self, path: Path) -> str:
-        if self.name in registry.names("agent"):
-            return f"stretto run --agent {self.name} --replay {shlex.quote(str(path))}"
+        try:
+            sets = assignments(self.agent.config) if hasattr(self.agent, "config") else []
+        except StrettoError:  # a configuration that no command can carry
+            sets = None
+        if self.name in registry.names("agent") and sets is not None:
+            given = "".join(f" --set {shlex.quote(some)}" for some in sets)
+            return f"stretto run --agent {self.name}{given} --replay {shlex.quote(str(path))}"
         return f"stretto.runtime.flight.replay(read_flight({str(path)!r}), agent) with an agent '{self.name}'"
 
 
