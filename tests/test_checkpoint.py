@@ -134,6 +134,15 @@ def test_adapters_change_nothing_until_they_are_trained_and_leave_all_other_weig
     assert same(outputs(with_adapters), outputs(without))
 
 
+def test_adapters_and_own_tokens_never_come_from_a_package(small):
+    network = small.build()
+    network.config = replace(small, language="smollm2-135m")
+    given = {name for name in network.state_dict() if checkpoint._is_packaged(network, name)}
+    assert {"tables.text.base", "backbone.experts.language.layers.0.ffn.down.base.weight"} <= given
+    assert not [name for name in given if name.endswith((".up", ".down", ".own"))]
+    assert {name.split(".")[0] for name in given} == {"tables", "backbone"}
+
+
 def test_the_configuration_and_the_facts_can_be_read_by_people(saved):
     head = json.loads((saved / "config.json").read_text())
     assert head["facts"] == {"steps": 3}

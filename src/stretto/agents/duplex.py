@@ -54,7 +54,10 @@ class State:
 
 
 class Duplex(Configurable):
-    """The learned agent: from a checkpoint, or untrained at a size of agents/sizes.py."""
+    """The learned agent: from a checkpoint, or untrained at a size of agents/sizes.py.
+
+    A `network` that is handed in is used as it is; a replay of the flight recorder cannot know it.
+    """
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):

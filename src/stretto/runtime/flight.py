@@ -106,14 +106,18 @@ class Recorded(Configurable):
         return Fault(what, f"Ticks {first} to {obs.tick} are in {path}. Replay them: {self._command(path)}")
 
     def _command(self, path: Path) -> str:
-        try:
-            sets = assignments(self.agent.config) if hasattr(self.agent, "config") else []
-        except StrettoError:  # a configuration that no command can carry
-            sets = None
-        if self.name in registry.names("agent") and sets is not None:
-            given = "".join(f" --set {shlex.quote(some)}" for some in sets)
-            return f"stretto run --agent {self.name}{given} --replay {shlex.quote(str(path))}"
+        sets = self._settings() if self.name in registry.names("agent") else None
+        if sets is not None:
+            return f"stretto run --agent {self.name}{sets} --replay {shlex.quote(str(path))}"
         return f"stretto.runtime.flight.replay(read_flight({str(path)!r}), agent) with an agent '{self.name}'"
+
+    def _settings(self) -> str | None:
+        """The options that give a fresh agent this one's settings; None when no command line can carry them."""
+        config = getattr(self.agent, "config", None)
+        try:
+            return "".join(f" --set {shlex.quote(some)}" for some in assignments(config)) if config else ""
+        except StrettoError:
+            return None
 
 
 def replay(flight: Flight, agent: Agent) -> Iterator[tuple[Frame, Output]]:
