@@ -3,13 +3,18 @@
 examples:
   stretto show cascade
   stretto show env libero
+  stretto show layout tick200          a tick as a table of streams, and three of them token by token
 """
 
 import argparse
 import dataclasses
+import importlib
 
 from stretto.core import registry
 from stretto.core.errors import StrettoError
+
+PAGES = {"layout": "stretto.think.plan:page"}
+"""Kinds that tell more than their settings: a function of the object at its defaults."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -38,4 +43,7 @@ def run(options: argparse.Namespace) -> int:
                 default = field.default if field.default is not dataclasses.MISSING else "…"
                 print(f"  {field.name} = {default!r}")
         print()
+        if kind in PAGES:
+            module, _, function = PAGES[kind].partition(":")
+            print(getattr(importlib.import_module(module), function)(registry.build(kind, name)) + "\n")
     return 0

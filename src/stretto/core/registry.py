@@ -37,6 +37,10 @@ TABLE: dict[str, dict[str, str]] = {
         "flite": "stretto.speak.flite:Flite",
         "festival": "stretto.speak.festival:Festival",
     },
+    "layout": {
+        "tick200": "stretto.think.layouts.tick200:Tick200",
+        "ellsa": "stretto.think.layouts.ellsa:Ellsa",
+    },
     "listening": {
         "silero": "stretto.listen.vad:Silero",
         "whisper": "stretto.listen.whisper:Whisper",

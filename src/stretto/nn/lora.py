@@ -42,8 +42,9 @@ class LoRA(nn.Module):
         """W + (alpha / rank) · B A, whether merged or not."""
         if self._kept is not None:
             return self.base.weight
-        product = self.scale * (self.up.float() @ self.down.float())
-        return (self.base.weight.float() + product).to(self.base.weight.dtype)
+        wide = torch.promote_types(self.base.weight.dtype, torch.float32)
+        product = self.scale * (self.up.to(wide) @ self.down.to(wide))
+        return (self.base.weight.to(wide) + product).to(self.base.weight.dtype)
 
     @torch.no_grad()
     def merge(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from stretto.core.errors import StrettoError
-from stretto.think.layout import TEXT, Layout, Stream
+from stretto.think.layout import PINNED, TEXT, Layout, Stream
 
 
 class Row(NamedTuple):
@@ -87,8 +87,10 @@ class Cursor:
     def settle(self, said: Mapping[str, int]) -> tuple["Cursor", list[bool], Rows]:
         """What each asked slot said (its `nothing` token included): (cursor, which rows are stored, the next pass).
 
-        The next pass asks the slots that said something and may say more; it is () when the tick is over.
+        The next pass asks the slots that said something and may say more; it is () when the tick is over. Raises
+        StrettoError when an asked slot has no answer.
         """
+        self._answered(said)
         slots, counts = dict(self.slots), list(self.counts)
         going, stored, text = [], [], False
         for row in self.rows:
@@ -121,7 +123,8 @@ class Cursor:
         text, counts = self.text, list(self.counts)
         steps = self.layout.steps
         for name in content:
-            self.layout[name]
+            if self.layout[name].is_slot:
+                raise StrettoError(f"Stream '{name}' is a slot: what it says goes to settle(), not into a tick.")
         for place, stream in enumerate(self.layout.streams):
             if stream.is_slot:
                 if stream not in asked:
@@ -133,7 +136,7 @@ class Cursor:
                 given = content.get(stream.name, 0)
                 ids = [-1] * given if isinstance(given, int) else list(given)
                 first, is_open = 0, True
-                self._check(stream, ids, tick)
+                self._check(stream, ids, tick, counts[place])
             for index, token in enumerate(ids, start=first):
                 time = tick * steps + (min(index, steps - 1) if stream.name == "speech" else steps - 1)
                 rank = place * RANKS + (0 if stream.mutual else index)
@@ -144,11 +147,24 @@ class Cursor:
         after = replace(self, text=text, counts=tuple(counts), passes=self.passes + 1)
         return replace(after, rows=tuple(rows) if asked else ()), tuple(rows)
 
-    def _check(self, stream: Stream, ids: list[int], tick: int) -> None:
+    def _answered(self, said: Mapping[str, int]) -> None:
+        asked = [self.layout.streams[row.stream].name for row in self.rows if self.layout.streams[row.stream].is_slot]
+        if not set(asked) <= set(said):
+            raise StrettoError(
+                f"Tick {self.now} asked {', '.join(asked)}, got answers for {', '.join(said) or 'none'}. A slot that "
+                f"adds nothing says its `nothing` token."
+            )
+
+    def _check(self, stream: Stream, ids: list[int], tick: int, before: int) -> None:
         if len(ids) > stream.tokens:
             raise StrettoError(
                 f"Stream '{stream.name}' of layout '{self.layout.name}' holds at most {stream.tokens} tokens a tick, "
                 f"got {len(ids)} in tick {tick}."
+            )
+        if stream.keep >= PINNED and before + len(ids) > stream.tokens:
+            raise StrettoError(
+                f"Stream '{stream.name}' of layout '{self.layout.name}' is kept for ever and holds {stream.tokens} "
+                f"tokens in all, got {len(ids)} more after {before}."
             )
         if ids and tick % stream.every:
             raise StrettoError(f"Stream '{stream.name}' comes every {stream.every} ticks, not in tick {tick}.")

@@ -4,7 +4,7 @@ Rows of passes (think/cursor.py) are gathered by expert, and within an expert by
 twice and every stream's keys lie side by side. Sessions out of step are padded stream by stream.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -69,6 +69,20 @@ def gather(
                 parts.append(_pad(place, layout, sessions, rows, stored))
         if parts:
             found[expert] = Tokens.cat(parts)
+    return found
+
+
+def targets_of(
+    layout: Layout, tokens: Mapping[str, Tokens], targets: Sequence[Sequence[int]]
+) -> dict[str, Int64[Tensor, "batch tokens"]]:
+    """Per slot what it should say, in the order of its tokens; -1 for padding. `targets`: per session and row."""
+    found = {}
+    for some in tokens.values():
+        source = some.source.tolist()
+        wanted = torch.tensor([[targets[b][k] if k >= 0 else -1 for k in row] for b, row in enumerate(source)])
+        for place in some.stream.unique().tolist():
+            if layout.streams[place].is_slot:
+                found[layout.streams[place].name] = wanted[:, some.stream == place]
     return found
 
 
