@@ -10,6 +10,7 @@ Untrained it babbles SmolLM2's own text and moves at random; `Config.weights` br
 The rings in a state are written in place: `fork` a state before stepping it twice.
 """
 
+import gc
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -88,7 +89,9 @@ class Duplex(Configurable):
         self.network.requires_grad_(False)
         self.phrases = Phrases.Config().build()
         self.voice = speaker(config.voice, still=True) if self.network.text else None
+        gc.freeze()  # a collection in a tick would walk through every object of the libraries
 
+    @torch.inference_mode()
     def start(self, context: Context) -> State:
         """A fresh session that has read the system prompt. Raises StrettoError when its tick is not the layout's."""
         if abs(context.tick_s - self.layout.tick_s) > 1e-9:
@@ -105,7 +108,7 @@ class Duplex(Configurable):
             rings.keep([[True] * len(rows)])
         return State(context=context, cursor=cursor, rings=rings, ear=self.network.ear.start())
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def step(self, obs: Observation, state: State) -> tuple[Output, State]:
         """One tick: perceive, ask the slots until none has more to say, draw a chunk when one is due."""
         state, content, given = self._perceive(obs, state)
@@ -170,8 +173,8 @@ class Duplex(Configurable):
         prefix = np.zeros((head.config.horizon, head.config.actions), np.float32)
         count = 0
         if state.chunk is not None:
-            first = round((obs.t - state.chunk.start) * rate)
-            rest = state.chunk.values[first : first + self.config.committed] if first >= 0 else []
+            first = max(0, round((obs.t - state.chunk.start) * rate))
+            rest = state.chunk.values[first : first + self.config.committed]
             count = len(rest)
             prefix[:count] = rest
         generator = torch.Generator().manual_seed(derive(state.context.seed, "flow", state.cursor.passes))

@@ -138,30 +138,33 @@ class Network(nn.Module, Configurable):
         return torch.cat(parts, dim=1)
 
     def answers(self, states: Mapping[str, Tensor], tokens: Mapping[str, Tokens]) -> dict[str, Tensor]:
-        """For every slot asked in this call: scores (batch, tokens, vocabulary); what the slot may not say is -inf."""
-        found = {}
+        """For every slot asked in this call: scores (batch, tokens, vocabulary); what the slot may not say is -inf.
+
+        Slots of one vocabulary are scored together, so that its table is read once.
+        """
+        asked: dict[str, list[tuple[str, Tensor]]] = {}
         for expert, some in tokens.items():
             places = some.stream.tolist()
             for place in dict.fromkeys(places):
-                stream = self.layout.streams[place]
+                stream, first = self.layout.streams[place], places.index(place)
                 if stream.is_slot:
-                    first = places.index(place)
-                    scores = self.tables[
-                        stream.predicts
-                    ].logits(  # type: ignore[operator]
-                        states[expert][:, first : first + places.count(place)]
-                    )
-                    scores[..., self._never(stream.name)] = float("-inf")
-                    found[stream.name] = scores
+                    here = states[expert][:, first : first + places.count(place)]
+                    asked.setdefault(stream.predicts, []).append((stream.name, here))
+        found = {}
+        for vocabulary, slots in asked.items():
+            sizes = [state.shape[1] for _, state in slots]
+            scores = self.tables[vocabulary].logits(torch.cat([state for _, state in slots], dim=1))  # type: ignore[operator]
+            for (name, _), part in zip(slots, scores.split(sizes, dim=1), strict=True):
+                found[name] = part.index_fill(-1, self._never(name), float("-inf"))
         return found
 
-    def _never(self, name: str) -> list[int]:
+    def _never(self, name: str) -> Tensor:
         """Tokens of its vocabulary that a slot never says: markers, and what other slots say when there is nothing."""
         vocabulary = self.layout.vocabularies[self.layout[name].predicts]
         slots = [slot.name for slot in self.layout.slots if slot.predicts == self.layout[name].predicts]
         said = {self.layout.token(name, "nothing"), self.layout.token(name, "close")}
         ours = {self.layout.token(slot, kind) for slot in slots for kind in ("marker", "nothing")}
-        return sorted(token for token in ours - said if 0 <= token < vocabulary.size)
+        return torch.tensor(sorted(token for token in ours - said if 0 <= token < vocabulary.size))
 
     def context(self, states: Mapping[str, Tensor], tokens: Mapping[str, Tokens]) -> tuple[Tensor, Tensor]:
         """What the flow head reads: the action expert's states of pictures, proprioception and the chunk's query."""

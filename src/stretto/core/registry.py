@@ -73,6 +73,8 @@ TABLE: dict[str, dict[str, str]] = {
         "record": "stretto.bench.record:Record",
         "duplex-scorers": "stretto.bench.duplex_scorers:DuplexScorers",
         "duplex-cascade": "stretto.bench.duplex_cascade:DuplexCascade",
+        "backbone": "stretto.bench.backbone:BackboneCard",
+        "tick": "stretto.bench.tick:Tick",
     },
 }
 
