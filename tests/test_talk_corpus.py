@@ -18,7 +18,7 @@ from stretto.data.clip_plan import Plans
 from stretto.data.clips import NOISES, Scene, in_scene, paused
 from stretto.data.corpus import Corpus, make, words_of
 from stretto.data.speech_cache import SpeechCache, speech_key
-from stretto.data.talk_style import Pause, spoken_words
+from stretto.data.talk_style import Pause, plain, spoken_words
 from stretto.data.talk_wide import commands_in
 from stretto.data.voices import SPEAKERS, speakers
 
@@ -177,12 +177,28 @@ def test_an_index_that_was_drawn_otherwise_is_refused(tmp_path, voices):
         make(Plans.Config(mix="tame", seed=1), tmp_path, 0.001)
     with pytest.raises(StrettoError, match="Did you mean 'train'"):
         Corpus(tmp_path, "trian")
-    with pytest.raises(StrettoError, match="more than 0 hours"):
+    with pytest.raises(StrettoError, match="more than 0 and at most"):
         make(Plans.Config(), tmp_path, 0.0)
     with pytest.raises(StrettoError, match="shares"):
         Plans.Config(noisy=2.0)
     with pytest.raises(StrettoError, match="Unknown mix"):
         Plans.Config(mix="robots")
+
+
+def test_one_process_at_a_time_makes_an_index(tmp_path, voices):
+    """While somebody holds the index, another one is told so."""
+    SpeechCache(tmp_path)
+    with corpus._alone(tmp_path / "train.jsonl"), pytest.raises(StrettoError, match="Another process"):
+        make(Plans.Config(mix="tame"), tmp_path, 0.001)
+
+
+def test_a_row_says_where_its_commands_are(tmp_path, voices):
+    """The words of a row from first to last are the command that it names."""
+    made = make(Plans.Config(mix="reflex", silence=0.0), tmp_path, 0.05)
+    found = [(row, command) for row in made.rows for command in row["commands"]]
+    assert len(found) > 10
+    for row, (command, first, last) in found:
+        assert plain(" ".join(text for text, _, _ in row["words"][first : last + 1])) == command
 
 
 def test_an_engine_that_merges_words_loses_its_pauses_only(tmp_path, voices, monkeypatch):

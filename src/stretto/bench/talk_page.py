@@ -55,18 +55,19 @@ def write_page(path: Path, corpora: Sequence[Corpus], seed: int = 0) -> Path:
 
 
 def section(corpus: Corpus, seed: int) -> list[str]:
-    """Figures, tables, histograms and samples of one corpus, as HTML."""
+    """Figures, samples, histograms and tables of one corpus, as HTML."""
     rows = corpus.rows
     if not rows:
         return ["<p>It has no clips yet.</p>"]
     drawn = ", ".join(f"{key} {value}" for key, value in corpus.config.items())
-    parts = [f'<p class="dim">Drawn with: {html.escape(drawn)}.</p>', _figures(rows), '<div class="plots">']
-    parts += [f"<figure><figcaption>{title}</figcaption>{plot}</figure>" for title, plot in _plots(rows)]
-    parts.append("</div>")
-    for title, of in _SPLITS_BY.items():
-        parts.append(_table(title, rows, of))
+    parts = [f'<p class="dim">Drawn with: {html.escape(drawn)}.</p>', _figures(rows)]
     parts.append('<h3>Ten samples</h3><div class="samples">')
     parts += [_sample(rows[at], corpus.clip(at)) for at in samples(rows, seed)]
+    parts.append('</div><div class="plots">')
+    parts += [f"<figure><figcaption>{title}</figcaption>{plot}</figure>" for title, plot in _plots(rows)]
+    parts.append("</div>")
+    parts.append('<div class="plots">')
+    parts += [f"<div>{_table(title, rows, of)}</div>" for title, of in _SPLITS_BY.items()]
     return [*parts, "</div>"]
 
 

@@ -49,7 +49,9 @@ def run(options: argparse.Namespace) -> int:
             lambda text: print(text, flush=True),
         )
         print(f"{len(made)} clips in {options.out / made.name}.jsonl")
+    first = ("train", "dev", "test")
     names = sorted(file.stem for file in options.out.glob("*.jsonl"))
+    names.sort(key=lambda name: first.index(name) if name in first else len(first))
     if not names:
         raise StrettoError(f"There is no corpus in '{options.out}' to make a page of. Leave --page out.")
     print(f"wrote {write_page(options.out / 'talk.html', [Corpus(options.out, name) for name in names])}")

@@ -6,6 +6,7 @@
     clip = corpus.clip(7, again=3)     the same sentence in other surroundings, for another epoch
 
     out/talk/train.jsonl       one row a clip: what is said and meant, by whom, word times, surroundings
+                               (`commands`: command words of the reflex as [command, first word, last word])
     out/talk/train.json        how it was drawn
     out/talk/speech/ab/….flac  what the engines spoke, shared by all corpora of the folder
 
@@ -16,7 +17,9 @@ is the same whatever the length and the number of workers.
 Needs: what a voice needs, and soundfile. Does not know what a model makes of it.
 """
 
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -34,11 +37,14 @@ from stretto.data.clip_plan import ROBOT_VOICE, Plan, Plans, row_of
 from stretto.data.clips import Clip, Scene, in_scene, moved_words, paused, pauses_that_fit
 from stretto.data.speech_cache import SpeechCache
 from stretto.data.talk_style import Pause, spoken_words
+from stretto.data.talk_wide import commands_in
 from stretto.data.voices import SPEAKERS
 
 SPEECH = "speech"
 BLOCK = 32
 """Clips between two writes of the index."""
+
+MOST_HOURS = 1_000
 
 Row = dict[str, Any]
 
@@ -104,12 +110,22 @@ def make(
     `workers` engines speak at once. Raises StrettoError when the index there was drawn otherwise, when an engine is
     missing, or the disk is full; what was finished is kept.
     """
-    if not hours > 0 or workers < 1:
-        raise StrettoError(f"Expected more than 0 hours and at least one worker, got {hours} and {workers}.")
-    root = Path(root)
-    plans, cache = config.build(), SpeechCache(root / SPEECH)
-    index = root / f"{name or config.split}.jsonl"
-    rows = _begun(index, config)
+    if not 0 < hours <= MOST_HOURS or workers < 1:
+        raise StrettoError(
+            f"Expected more than 0 and at most {MOST_HOURS} hours and at least one worker, got {hours} and {workers}."
+        )
+    cache = SpeechCache(Path(root) / SPEECH)
+    index = Path(root) / f"{name or config.split}.jsonl"
+    with _alone(index):
+        _fill(index, config.build(), cache, hours, workers, say)
+    return Corpus(root, index.stem)
+
+
+def _fill(
+    index: Path, plans: Plans, cache: SpeechCache, hours: float, workers: int, say: Callable[[str], None]
+) -> None:
+    """Adds clips to an index, a block at a time, until it lasts `hours`."""
+    rows = _begun(index, plans.config)
     seconds, watch, before = sum(row["seconds"] for row in rows), Stopwatch(), len(rows)
     had = seconds
     with ThreadPoolExecutor(workers) as pool:
@@ -123,7 +139,17 @@ def make(
             left = max(0.0, hours * 3_600 - seconds) / max(pace, 1e-6)
             per = (len(rows) - before) / max(watch.seconds(), 1e-6) * 60
             say(f"{len(rows)} clips, {seconds / 3_600:.2f} h; {per:.0f} clips a minute, {left / 60:.0f} min left")
-    return Corpus(root, index.stem)
+
+
+@contextlib.contextmanager
+def _alone(index: Path) -> Iterator[None]:
+    """Holds the index for this process; the lock goes with the process. Raises StrettoError when another has it."""
+    with open(index.with_suffix(".lock"), "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StrettoError(f"Another process is making '{index}'. Wait for it, or give another name.") from error
+        yield
 
 
 def _spoken(plan: Plan, plans: Plans, cache: SpeechCache) -> Row:
@@ -153,6 +179,7 @@ def _spoken(plan: Plan, plans: Plans, cache: SpeechCache) -> Row:
         robot=robot,
         seconds=round(_length(speech, plan.scene), 4),
         words=[[word.text, word.start, word.end] for word in moved_words(speech.words, plan.scene)],
+        commands=[list(found) for found in commands_in([word.text for word in speech.words])],
     )
 
 
