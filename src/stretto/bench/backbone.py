@@ -297,7 +297,7 @@ def parity() -> list[Row]:
     """Stepping against the whole sequence after at least two evictions of each ring, and a session ten hours later."""
     rows = []
     for unit in range(3):
-        small = dict.fromkeys(("text", "speech"), 8)
+        small = {"text": 8, "speech": 8}
         real, debug = network(**small), size("debug").build().to(torch.float64)
         rows.append(_row("parity_fp32", unit, _parity(real, unit, 40), "fp32"))
         rows.append(_row("parity_fp64", unit, _parity(debug, unit, 60), "debug"))
@@ -315,14 +315,13 @@ def _parity(net: Network, seed: int, ticks: int) -> float:
     place = net.layout.index["speech"]
     speech = torch.cat([heard for some, _, heard in talk.record if any(row.stream == place for row in some)], dim=1)
     whole = net.backbone(net.embed(tokens, {"speech": speech}), tokens)
-    stepped = Talk(net, seed)
-    stepped.ids = talk.ids
+    rings = net.backbone.rings()
     worst, largest, done = 0.0, 0.0, 0
     where = {int(s): t for t, s in enumerate(tokens["language"].source[0])}
     for some, stored, heard in talk.record:
         now = gather(net.layout, [some])
-        states = net.backbone(net.embed(now, {"speech": heard}), now, stepped.rings)
-        stepped.rings.keep([stored])
+        states = net.backbone(net.embed(now, {"speech": heard}), now, rings)
+        rings.keep([stored])
         mine = now["language"].source[0].tolist()
         theirs = whole["language"][0, [where[done + k] for k in mine]]
         exact = net.tables["text"].logits(theirs)  # type: ignore[operator]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stretto.agents.duplex import SYSTEM
 from stretto.agents.network import Network
 from stretto.agents.sizes import tiny
 from stretto.core.rng import generator
@@ -154,6 +155,10 @@ class Talk:
         self.ids = passages(net.text, 1, 400)[0] if net.text else list(range(3, 50))
         self.count = 0
         self.record: list[tuple[Rows, list[bool], Tensor]] = []
+        self.cursor, rows = self.cursor.begin(net.text.encode(SYSTEM, special=True) if net.text else self.ids[:4])
+        self._run(rows, torch.zeros(1, 0, 1))
+        self.rings.keep([[True] * len(rows)])
+        self.record.append((rows, [True] * len(rows), torch.zeros(1, 0, 1)))
 
     def step(self, record: bool = False) -> Tensor:
         """One tick; the last states of its first pass's language tokens."""
@@ -164,8 +169,7 @@ class Talk:
         speech = table[torch.randint(len(table), (1, 2), generator=self.draw)].to(self.net.query.dtype)
         first = None
         while rows:
-            tokens = gather(layout, [rows])
-            states = self.net.backbone(self.net.embed(tokens, {"speech": speech}), tokens, self.rings)
+            states = self._run(rows, speech)
             first = states if first is None else first
             said = {
                 layout.streams[row.stream].name: self._word(row.stream)
@@ -179,6 +183,10 @@ class Talk:
                 self.record.append((last, stored, speech))
         assert first is not None
         return first["language"][0]
+
+    def _run(self, rows: Rows, speech: Tensor) -> dict[str, Tensor]:
+        tokens = gather(self.net.layout, [rows])
+        return self.net.backbone(self.net.embed(tokens, {"speech": speech}), tokens, self.rings)
 
     def _word(self, place: int) -> int:
         layout = self.net.layout
