@@ -34,7 +34,7 @@ def judge_disturbed(sheet: Sheet, episode: Episode) -> list[Row]:
     reached = scorers.held_from(episode.truth, sheet.end_goal, 0.0)
     until = min(said.end + scorers.REACTION_S, episode.seconds if reached is None else reached)
     stop = scorers.false_stop(episode, said.start, until)
-    stands = until > said.start and not stop.passed and _was_moving(episode, said.start)
+    stands = until > said.start and not stop.passed and scorers.was_moving(episode, said.start)
     speaks = until > said.start and not scorers.false_answer(episode, said, until).passed
     return [
         row("passed", done.passed and not stands and not speaks),
@@ -43,8 +43,3 @@ def judge_disturbed(sheet: Sheet, episode: Episode) -> list[Row]:
         row("false_answer", speaks),
         row("success_while_disturbed", done.passed),
     ]
-
-
-def _was_moving(episode: Episode, t: float) -> bool:
-    """An arm that stood before the disturbance has not been stopped by it."""
-    return not scorers.still(episode, max(0.0, t - 1.0), t).passed

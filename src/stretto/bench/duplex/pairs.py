@@ -88,15 +88,21 @@ def switch_sheet(case: Case, when: When, wait_s: float, pairs: tuple[str, str] |
 
 
 def judge_switch(sheet: Sheet, episode: Episode, name: str, **fields: str) -> list[Row]:
-    """`passed`: the second goal holds within the step limit from the end of the sentence that asked for it."""
+    """`passed`: the second goal holds within the step limit from the end of the sentence that asked for it.
+
+    An arm that had not moved by then had nothing to change: it does not pass.
+    """
     said = episode.of("switch") or episode.of("correct")
     if said is None:
         return [row("passed", False, **fields), row(name, False, **fields)]
     done = scorers.succeeded(episode, sheet.end_goal, said.end)
     kept = scorers.not_dropped(episode, said.start, episode.seconds)
+    began = scorers.still(episode, 0.0, said.start).value >= scorers.MOVED_CM
+    good = done.passed and began
     return [
-        row("passed", done.passed, **fields),
-        row(name, done.passed, **fields),
+        row("passed", good, **fields),
+        row(name, good, **fields),
+        row("began_first", began, **fields),
         row("switch_s", done.value, **fields),
         row("switch_drop_cm", kept.value, **fields),
     ]

@@ -72,6 +72,11 @@ def turn_taken(episode: Episode, end: float) -> Verdict:
     return Verdict(seconds <= TURN_S, seconds)
 
 
+def was_moving(episode: Episode, t: float) -> bool:
+    """The end-effector moved a centimetre in the second before `t`: an arm that stood has not been stopped."""
+    return not still(episode, max(0.0, t - 1.0), t).passed
+
+
 def held_from(truth: Sequence[Truth], goal: str, since: float) -> float | None:
     """The first time at or after `since` at which a goal's predicate held."""
     return next((state.t for state in truth if state.t >= since - 1e-9 and goal in state.holds), None)

@@ -40,7 +40,8 @@ def judge(sheet: Sheet, episode: Episode, tools: Tools) -> list[Row]:
     stretches = scorers.segments(episode.voice, join_s=SENTENCES_APART_S)
     after = [start for start, _ in stretches if start >= asked.end - 0.05]
     extra = sum(start < until for start in after[1:])
-    stands = until > asked.start and not scorers.false_stop(episode, asked.start, until).passed
+    halted = until > asked.start and not scorers.false_stop(episode, asked.start, until).passed
+    stands = halted and scorers.was_moving(episode, asked.start)
     return [
         row("passed", done.passed and bool(after) and not extra and not stands),
         row("false_reaction", bool(extra) or stands),

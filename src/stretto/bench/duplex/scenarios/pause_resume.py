@@ -42,13 +42,15 @@ def judge(sheet: Sheet, episode: Episode, tools: Tools) -> list[Row]:
     if pause is None or go_on is None:
         return [row("passed", False), row("resumed_success", False), row("paused", False)]
     stop = scorers.stopped(episode, pause.end)
+    moving = scorers.still(episode, max(0.0, pause.start - 1.0), pause.end).value >= scorers.MOVED_CM
+    latency = stop.value if moving else measures.NEVER_STOPPED_S
     resumed = scorers.resumed(episode, pause, go_on, goal)
     done = scorers.succeeded(episode, goal, go_on.end)
     return [
-        row("passed", resumed.passed),
-        row("resumed_success", resumed.passed),
-        row("paused", stop.passed),
-        row("pause_latency_s", stop.value),
+        row("passed", resumed.passed and moving),
+        row("resumed_success", resumed.passed and moving),
+        row("paused", stop.passed and moving),
+        row("pause_latency_s", latency),
         row("resume_s", resumed.value),
         row("success_after_pause", done.passed),
     ]

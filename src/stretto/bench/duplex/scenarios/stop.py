@@ -7,6 +7,7 @@ else the onset is drawn again. The floor is the same motion with zero commands f
 from stretto.bench.duplex import scorers
 from stretto.bench.duplex.director import Director, Prompt, Reaction, acting
 from stretto.bench.duplex.facts import Episode, Said
+from stretto.bench.duplex.pairs import TYPICAL_S
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools, row
 from stretto.bench.duplex.watched import Watched
 from stretto.core.signals import Word
@@ -17,12 +18,13 @@ MOVING = 0.05
 """m/s at the word's end."""
 WATCH_S = measures.NEVER_STOPPED_S + 1.1
 FAST_S = 0.6
+EARLY = 0.5
 
 
 def sheet(case: Case) -> Sheet:
-    """A task, and a stop 0.2 to 2.5 s after the arm has begun to move."""
+    """A task, and a stop from 0.1 s after the arm has begun to move to half of the time that the experts need."""
     goal = case.tasks[case.number % len(case.tasks)]
-    wait = case.between(0.2, 2.5, "stop", "onset")
+    wait = case.between(0.1, EARLY * TYPICAL_S[goal], "stop", "onset")
     stop = Prompt(role="stop", speech=case.line("stop"), when=acting, wait_s=wait, reaction=Reaction(halt=True))
     return Sheet(
         task=goal,
