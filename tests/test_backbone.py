@@ -29,7 +29,7 @@ HOURS = 180_000
 """Ten hours of ticks: a multiple of the period of the tick's embedding."""
 
 LAYOUTS = {"tick200": Tick200, "ellsa": Ellsa}
-LONG = {"tick200": 24, "ellsa": 11}
+LONG = {"tick200": 28, "ellsa": 11}
 """Ticks after which every ring has been overwritten twice."""
 
 LANGUAGE = {"system", "typed", "speech", "heard"}
@@ -104,12 +104,12 @@ def test_two_experts_equal_the_naive_reference(layout, shape):
 # Stepping
 
 
-@pytest.mark.parametrize("shape", ["default", "unlike", "deeper action"])
+@pytest.mark.parametrize("shape", ["default", "unlike"])
 @torch.no_grad()
 def test_stepping_equals_the_whole_sequence(layout, shape):
     """Three sessions out of step, after every ring has been overwritten at least twice over."""
     backbone = backbone_of(layout, shape)
-    sessions = [episode(layout, seed=s, ticks=LONG[layout.name] + 2 * s) for s in range(3)]
+    sessions = [episode(layout, seed=s, ticks=LONG[layout.name] + s) for s in range(3)]
     for session in sessions:
         gone = session.evictions(layout)
         assert all(count >= 2 * layout[name].capacity for name, count in gone.items()), gone
@@ -119,7 +119,7 @@ def test_stepping_equals_the_whole_sequence(layout, shape):
 
 @torch.no_grad()
 def test_a_session_is_the_same_alone_and_in_company(layout):
-    backbone, sessions = backbone_of(layout), [episode(layout, seed=s, ticks=3 + 2 * s) for s in range(3)]
+    backbone, sessions = backbone_of(layout), [episode(layout, seed=s, ticks=3 + s) for s in range(3)]
     given = vectors(backbone, sessions)
     company = stepped(backbone, layout, sessions, given)
     for b, session in enumerate(sessions):
@@ -131,8 +131,8 @@ def test_a_session_is_the_same_alone_and_in_company(layout):
 def test_moving_a_session_by_ten_hours_changes_nothing(layout):
     """The same episode with its ticks 180 000 later and its text counter a million further."""
     backbone = backbone_of(layout)
-    early = [episode(layout, seed=s, ticks=10) for s in range(2)]
-    late = [episode(layout, seed=s, ticks=10, tick0=HOURS, text0=1_000_000) for s in range(2)]
+    early = [episode(layout, seed=s, ticks=LONG[layout.name] // 2) for s in range(2)]
+    late = [episode(layout, seed=s, ticks=LONG[layout.name] // 2, tick0=HOURS, text0=1_000_000) for s in range(2)]
     assert late[0].rows[-1].time - early[0].rows[-1].time == HOURS * layout.steps
     given = vectors(backbone, early)
     assert worst(stepped(backbone, layout, late, given), stepped(backbone, layout, early, given)) < 1e-9
