@@ -251,6 +251,14 @@ def talk_goal(text):
     return next(line.goal for line in talk.lines("instruct", "dev") if line.text == text)
 
 
+def test_the_silent_twin_hears_the_instruction_alone_on_the_same_placement():
+    drawn = case("ask_scene")
+    sheet = SCENARIOS["ask_scene"].sheet(drawn)
+    twin = arms.open_arm("silent_twin:zero", Mouth()).alter(drawn, sheet)
+    assert [prompt.role for prompt in twin.prompts] == ["instruct"]
+    assert (twin.placement, twin.arrangement) == (sheet.placement, sheet.arrangement)
+
+
 def test_shown_pictures_are_another_episodes_with_this_ones_times():
     class Eyes(Zero):
         def step(self, obs, state):

@@ -38,7 +38,7 @@ def tiny() -> Network.Config:
         language="smollm2-135m",
         ear=WhisperEncoder.Config(),
         eye=ConvTokens.Config(),
-        head=FlowHead.Config(),
+        head=FlowHead.Config(steps=4),
     )
 
 

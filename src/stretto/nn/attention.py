@@ -46,8 +46,8 @@ def attend(
     group = heads // kv
     scores = [_grouped(query, kv) @ keys[..., columns] for query, columns in queries]
     score = scores[0] if len(scores) == 1 else torch.cat(scores, dim=-1)
-    score = score.view(batch, kv, group, tokens, -1) + bias[:, :, None]
-    weight = torch.softmax(score, dim=-1).view(batch, kv, group * tokens, -1)
+    score.view(batch, kv, group, tokens, -1).add_(bias[:, :, None])
+    weight = torch.softmax(score, dim=-1)
     read = (weight if weight.dtype == values.dtype else weight.to(values.dtype)) @ values
     return read.view(batch, kv, group, tokens, size).permute(0, 3, 1, 2, 4).reshape(batch, tokens, heads * size)
 

@@ -10,7 +10,8 @@
 
 A control is an arm with something taken away: `silence` (nobody is heard), `wrong_instruction` (another task's),
 `shuffled_images` (pictures of another task's episode), `heard_off` and `heard_wrong` (the stream of heard text is cut,
-or forced to another task's words). Controls are made of a base arm: `silence:cascade`; the bare name means `duplex`.
+or forced to another task's words), `silent_twin` (the first line only, so that what speaking costs is measured on equal
+init states: row `twin_success`). Controls are made of a base arm: `silence:cascade`; the bare name means `duplex`.
 """
 
 from collections.abc import Callable, Mapping
@@ -204,6 +205,10 @@ def other_goal(case: Case, goal: str) -> str:
     return str(case.pick([task for task in case.tasks if task != goal], "other", goal))
 
 
+def _silent_twin(arm: Arm) -> Arm:
+    return replace(arm, alter=lambda case, sheet: replace(arm.alter(case, sheet), prompts=list(sheet.prompts[:1])))
+
+
 def _shuffled_images(arm: Arm) -> Arm:
     return replace(arm, shuffled=True)
 
@@ -227,6 +232,7 @@ def _heard(mode: str) -> Callable[[Arm], Arm]:
 CONTROLS: Mapping[str, Callable[[Arm], Arm]] = {
     "silence": _silence,
     "wrong_instruction": _wrong_instruction,
+    "silent_twin": _silent_twin,
     "shuffled_images": _shuffled_images,
     "heard_off": _heard("off"),
     "heard_wrong": _heard("wrong"),

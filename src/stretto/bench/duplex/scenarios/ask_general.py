@@ -35,8 +35,14 @@ def sheet(case: Case) -> Sheet:
 def judge(sheet: Sheet, episode: Episode, tools: Tools) -> list[Row]:
     """`passed`: the right answer was heard in the sound and the goal was reached."""
     told, asked = episode.of("instruct"), episode.of("ask_general")
-    if told is None or asked is None:
-        return [row("passed", False), row("general_answer", False), row("first_audio_s", NO_AUDIO_S)]
+    done = scorers.succeeded(episode, sheet.end_goal, told.end).passed if told is not None else False
+    if asked is None:
+        return [
+            row("passed", False),
+            row("general_answer", False),
+            row("first_audio_s", NO_AUDIO_S),
+            row("twin_success", done),
+        ]
     heard = spoken.listen(episode, tools.ear(), asked.end)
     rivals = {
         question.text: question.keys
@@ -47,14 +53,14 @@ def judge(sheet: Sheet, episode: Episode, tools: Tools) -> list[Row]:
     right = sheet.facts["keys"]
     rivals = {text: keys for text, keys in rivals.items() if not _overlap(keys, right)}
     said = spoken.answered(heard, right, rivals, asked.end, sheet.facts["answer"])
-    done = scorers.succeeded(episode, sheet.end_goal, told.end)
     turn = dialogue(episode, "ask_general")
     return [
-        row("passed", said.passed and done.passed, heard=[" ".join(stretch.words) for stretch in heard]),
+        row("passed", said.passed and done, heard=[" ".join(stretch.words) for stretch in heard]),
         row("general_answer", said.passed),
         row("first_audio_s", scorers.first_audio(episode, asked.end).value),
         row("dialogue_turn", turn.passed),
-        row("success_while_asked", done.passed),
+        row("success_while_asked", done),
+        row("twin_success", done),
     ]
 
 

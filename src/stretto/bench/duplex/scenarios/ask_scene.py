@@ -1,5 +1,6 @@
 """A question about the scene while the arm moves: the answer that the simulator gives is heard in the sound."""
 
+import functools
 from collections import Counter
 
 from stretto.bench.duplex import scene, scorers, spoken
@@ -24,6 +25,7 @@ def drawn(number: int) -> tuple[str, str]:
     return kind, wanted[int(order[turn % len(wanted)])]
 
 
+@functools.lru_cache(maxsize=16)
 def commonest(kind: str, trials: int = 112) -> str:
     """The answer that is wanted most often among the first trials of a type; the first of several."""
     counts = Counter(answer for k, answer in (drawn(number) for number in range(trials)) if k == kind)
@@ -59,8 +61,14 @@ def sheet(case: Case) -> Sheet:
 def judge(sheet: Sheet, episode: Episode, tools: Tools) -> list[Row]:
     """`passed`: right answer heard, and the goal reached. Right is what was true from the question to the answer."""
     told, asked = episode.of("instruct"), episode.of("ask_scene")
-    if told is None or asked is None:
-        return [row("passed", False), row("scene_answer", False), row("first_audio_s", NO_AUDIO_S)]
+    done = scorers.succeeded(episode, sheet.end_goal, told.end).passed if told is not None else False
+    if asked is None:
+        return [
+            row("passed", False),
+            row("scene_answer", False),
+            row("first_audio_s", NO_AUDIO_S),
+            row("twin_success", done),
+        ]
     answers = scene.KINDS[sheet.facts["question"]].answers
     heard = spoken.listen(episode, tools.ear(), asked.end)
     audio = scorers.first_audio(episode, asked.end)
@@ -70,11 +78,11 @@ def judge(sheet: Sheet, episode: Episode, tools: Tools) -> list[Row]:
         spoken.answered(heard, answers[key], {k: w for k, w in answers.items() if k != key}, asked.end).passed
         for key in true
     )
-    done = scorers.succeeded(episode, sheet.end_goal, told.end)
     return [
-        row("passed", said and done.passed, heard=[" ".join(stretch.words) for stretch in heard], true=sorted(true)),
+        row("passed", said and done, heard=[" ".join(stretch.words) for stretch in heard], true=sorted(true)),
         row("scene_answer", said),
         row("first_audio_s", audio.value),
         row("dialogue_turn", dialogue(episode, "ask_scene").passed),
-        row("success_while_asked", done.passed),
+        row("success_while_asked", done),
+        row("twin_success", done),
     ]
