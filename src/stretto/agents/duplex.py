@@ -78,6 +78,7 @@ class Duplex(Configurable):
     privileged = False
     cameras_hz = 2.5
     part = "duplex_step"
+    own_core = True
 
     def __init__(self, config: Config, network: Network | None = None) -> None:
         self.config = config

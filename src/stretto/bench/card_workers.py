@@ -47,7 +47,7 @@ class Worker:
     def __init__(self, benchmark: Any) -> None:
         self.pipe, theirs = CONTEXT.Pipe()
         self.key: str | None = None
-        self.since = time.perf_counter()
+        self.spent, self.looked = 0.0, time.perf_counter()
         self.opened = False
         self.process = CONTEXT.Process(target=_work, args=(theirs, benchmark))
         self.process.start()
@@ -55,7 +55,7 @@ class Worker:
 
     def give(self, trial: Any) -> None:
         """Hands the next trial out; a worker that is dead already is noticed by its end of the pipe."""
-        self.key, self.since = trial.key, time.perf_counter()
+        self.key, self.spent = trial.key, 0.0
         try:
             self.pipe.send(trial)
         except OSError:
@@ -80,10 +80,17 @@ class Worker:
             raise StrettoError(f"The benchmark could not be opened: {value}\n{trace}")
         self.opened = True
         if kind == "open":
-            self.since = time.perf_counter()
+            self.spent = 0.0
             return None
         key, self.key = self.key or "", None
         return Outcome(key=key, failure=value, trace=trace) if kind == "failed" else Outcome(key=key, rows=value)
+
+    def look(self) -> float:
+        """Seconds that the trial in hand has taken. A time in which nobody looked (the machine slept) counts little."""
+        now = time.perf_counter()
+        self.spent += min(now - self.looked, 3 * LOOK_S)
+        self.looked = now
+        return self.spent
 
     def stop(self, at_once: bool = False) -> None:
         """Ends the process: after its trial, or `at_once`."""
@@ -133,7 +140,7 @@ def _overdue(crew: list[Worker], benchmark: Any) -> Iterator[tuple[int, Outcome]
     for place, worker in enumerate(crew):
         if patience is None or worker.key is None or not worker.opened:
             continue
-        if time.perf_counter() - worker.since > patience:
+        if worker.look() > patience:
             worker.process.kill()
             failure = f"it took longer than {patience:g} s, and its worker process was ended and replaced"
             yield place, Outcome(key=worker.key, failure=failure, ended=True)

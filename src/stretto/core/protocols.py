@@ -41,9 +41,9 @@ class Context:
 class Agent(Protocol):
     """A whole agent. State is explicit, so a session can be saved, forked and replayed.
 
-    A class attribute `privileged` says whether the session accepts `Output.skill` of it. Two more may be there:
-    `cameras_hz`, the pictures a second that it wants of each camera (default 0), and `part`, what a step of it is
-    called on the latency card (default "agent_step").
+    A class attribute `privileged` says whether the session accepts `Output.skill` of it. Three more may be there:
+    `cameras_hz`, the pictures a second that it wants of each camera (default 0), `part`, what a step of it is called
+    on the latency card (default "agent_step"), and `own_core`, whether a live session keeps a core free for it.
     """
 
     privileged: bool

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stretto.core.clock import Clock
+from stretto.runtime import cores
 from stretto.runtime.delays import Delays
 
 
@@ -25,10 +26,13 @@ class ThreadJob:
 
 
 class ThreadJobs:
-    """Jobs for the wall clock: one worker thread, so that parts do not crowd each other out on two cores."""
+    """Jobs for the wall clock: one worker thread, so that parts do not crowd each other out on two cores.
 
-    def __init__(self, workers: int = 1) -> None:
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="jobs")
+    `aside`: on other cores than the agent's (runtime/cores.py).
+    """
+
+    def __init__(self, workers: int = 1, aside: bool = False) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="jobs", initializer=cores.aside if aside else None)
 
     def submit(self, parts: str | Sequence[str], work: Callable[..., Any], *args: Any) -> ThreadJob:
         """Start `work(*args)`; `parts` says what it is made of."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from stretto.core.clock import WallClock
 from stretto.core.errors import StrettoError
+from stretto.runtime import cores
 from stretto.runtime.world import Command, Report, World
 
 
@@ -46,9 +47,11 @@ class WorldProcess:
         self._reported = Report()
         return report
 
-    def go(self, epoch: float) -> None:
-        """From now on pace itself on the wall clock whose session time 0 is machine time `epoch`."""
-        self._call("go", epoch)
+    def go(self, epoch: float, aside: bool = False) -> None:
+        """From now on pace itself on the wall clock whose session time 0 is machine time `epoch`; `aside`: on other
+        cores than the agent's (runtime/cores.py).
+        """
+        self._call("go", epoch, aside)
         self._wall = True
 
     def post(self, command: Command, at: float) -> None:
@@ -245,7 +248,10 @@ class _Loop:
         elif verb == "post":
             self.world.post(*args)
         elif verb == "go":
-            self.clock = WallClock(*args)
+            epoch, aside = args
+            if aside:
+                cores.aside()
+            self.clock = WallClock(epoch)
             self.out.answer(None)
         else:
             if verb == "reset":

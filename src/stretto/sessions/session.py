@@ -7,6 +7,7 @@ stands behind a flight recorder (runtime/flight.py): on its fault the arm is hal
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,6 +30,7 @@ from stretto.core.signals import (
     Sound,
 )
 from stretto.core.sound import resample
+from stretto.runtime import cores
 from stretto.runtime.delays import Delays
 from stretto.runtime.flight import Fault, Recorded, agent_name
 from stretto.runtime.jobs import DrawnJobs, ThreadJobs
@@ -120,7 +122,8 @@ class Session(Configurable):
         self._begin(tasks[int(task)] if task.isdigit() else task, seed, split, user)
         self._absorb(report, [])
         self.trace.first = report.view
-        jobs = ThreadJobs() if self.clock.name == "wall" else DrawnJobs(self.clock, self.delays)
+        own_core = self.clock.name == "wall" and getattr(self.agent, "own_core", False)
+        jobs = ThreadJobs(aside=own_core) if self.clock.name == "wall" else DrawnJobs(self.clock, self.delays)
         context = Context(
             tasks=tasks,
             tick_s=self.config.tick_s,
@@ -130,14 +133,15 @@ class Session(Configurable):
             jobs=jobs,
         )
         try:
-            state = self.recorder.start(context)
-            self.zero = self.clock.now()
-            if isinstance(self.clock, WallClock):
-                self._go(self.clock)
-            for number in range(1, max(1, round(seconds / self.config.tick_s)) + 1):
-                state = self._tick(number, state)
-                if until(self.trace):
-                    break
+            with cores.alone() if own_core else nullcontext():
+                state = self.recorder.start(context)
+                self.zero = self.clock.now()
+                if isinstance(self.clock, WallClock):
+                    self._go(self.clock, own_core)
+                for number in range(1, max(1, round(seconds / self.config.tick_s)) + 1):
+                    state = self._tick(number, state)
+                    if until(self.trace):
+                        break
         except Fault as fault:
             self._stand(fault)
             raise SessionFault(str(fault), self._end()) from fault
@@ -145,10 +149,10 @@ class Session(Configurable):
             jobs.close()
         return self._end()
 
-    def _go(self, clock: WallClock) -> None:
+    def _go(self, clock: WallClock, aside: bool) -> None:
         if not isinstance(self.world, WorldProcess):
             raise StrettoError("On the wall clock the world needs a process of its own: use WorldProcess.")
-        self.world.go(clock.epoch + self.zero)
+        self.world.go(clock.epoch + self.zero, aside)
 
     def _world_facts(self) -> tuple[tuple[str, ...], int]:
         env = self.world.env if isinstance(self.world, World) else self.world

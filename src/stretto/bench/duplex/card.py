@@ -43,7 +43,7 @@ class ExamCard:
     clock = "virtual"
     parallel = True
     seconds_per_trial = 8.0
-    patience_s = 300.0
+    patience_s = 400.0
     clips = 17
 
     def trials(self, n: int | None) -> list[Trial]:

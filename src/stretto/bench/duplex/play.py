@@ -35,6 +35,7 @@ LONGEST_S = 75.0
 """No session is longer than this."""
 PATIENCE_S = 60.0
 """Real seconds that one step of an agent may take before it is called stuck."""
+BEATS = 20
 ATTEMPTS = 5
 CAMERAS_HZ = 5.0
 
@@ -60,8 +61,8 @@ class Guarded:
     def _within(self, work: Callable[[], Any]) -> Any:
         if threading.current_thread() is not threading.main_thread():
             return work()
-        before = signal.signal(signal.SIGALRM, _stuck)
-        signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+        before = signal.signal(signal.SIGALRM, _Patience())
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE_S / BEATS, PATIENCE_S / BEATS)
         try:
             return work()
         finally:
@@ -69,8 +70,16 @@ class Guarded:
             signal.signal(signal.SIGALRM, before)
 
 
-def _stuck(number: int, frame: FrameType | None) -> None:
-    raise Stuck(f"gave no answer in {PATIENCE_S:g} real seconds")
+class _Patience:
+    """Counts beats: a machine that slept in between has missed them, so its sleep is not the agent's."""
+
+    def __init__(self) -> None:
+        self.beats = 0
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.beats += 1
+        if self.beats >= BEATS:
+            raise Stuck(f"gave no answer in {PATIENCE_S:g} real seconds")
 
 
 @dataclass(frozen=True, kw_only=True)
