@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from stretto.agents.zero import Zero
+from stretto.bench.card import Trial
+from stretto.bench.card_workers import outcomes
 from stretto.bench.duplex import arms, play, tables
 from stretto.bench.duplex.director import Director, Prompt, Reaction, acting, reached, stands
 from stretto.bench.duplex.facts import Truth
@@ -419,3 +421,31 @@ def test_a_clip_is_the_asked_part_of_the_session_with_its_sound():
     assert clip.film[0].t <= 0.0
     assert clip.film[-1].t < 2.0
     assert clip.seconds == pytest.approx(2.0, abs=0.2)
+
+
+class Hanging:
+    """A benchmark one of whose trials never comes back."""
+
+    name, clock, parallel, seconds_per_trial, patience_s = "hanging", "virtual", True, 1.0, 1.0
+
+    def open(self):
+        return None
+
+    def run(self, trial, state):
+        while trial.key == "hangs":
+            time.monotonic()
+        return [{"row": "passed", "value": True, "unit": trial.key, "seed": 0}]
+
+    def close(self, state):
+        pass
+
+
+@pytest.mark.slow
+def test_a_trial_whose_process_never_comes_back_is_ended_and_the_others_go_on():
+    found = {
+        outcome.key: outcome for outcome in outcomes(Hanging(), [Trial(key) for key in ("hangs", "one", "two")], 1)
+    }
+    assert found["hangs"].ended
+    assert "took longer than 1 s" in found["hangs"].failure
+    assert found["one"].rows
+    assert found["two"].rows

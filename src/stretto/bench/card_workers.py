@@ -47,7 +47,7 @@ class Worker:
     def __init__(self, benchmark: Any) -> None:
         self.pipe, theirs = CONTEXT.Pipe()
         self.key: str | None = None
-        self.spent, self.looked = 0.0, time.perf_counter()
+        self._begin()
         self.opened = False
         self.process = CONTEXT.Process(target=_work, args=(theirs, benchmark))
         self.process.start()
@@ -55,7 +55,8 @@ class Worker:
 
     def give(self, trial: Any) -> None:
         """Hands the next trial out; a worker that is dead already is noticed by its end of the pipe."""
-        self.key, self.spent = trial.key, 0.0
+        self.key = trial.key
+        self._begin()
         try:
             self.pipe.send(trial)
         except OSError:
@@ -80,10 +81,13 @@ class Worker:
             raise StrettoError(f"The benchmark could not be opened: {value}\n{trace}")
         self.opened = True
         if kind == "open":
-            self.spent = 0.0
+            self._begin()
             return None
         key, self.key = self.key or "", None
         return Outcome(key=key, failure=value, trace=trace) if kind == "failed" else Outcome(key=key, rows=value)
+
+    def _begin(self) -> None:
+        self.spent, self.looked = 0.0, time.perf_counter()
 
     def look(self) -> float:
         """Seconds that the trial in hand has taken. A time in which nobody looked (the machine slept) counts little."""
