@@ -20,6 +20,11 @@ from stretto.think.text import Text
 NEAR = {"<heard>": "user", "<say>": "assistant"}
 """Our own tokens that begin as a word of the language model."""
 
+QUIET = {"<blank>": 60.0, "<silence>": 22.0}
+"""First scores of having nothing to add, beside the 20 to 37 of SmolLM2's best token: before any training it hears
+nothing, and says a word now and then.
+"""
+
 NAMED = ("<|im_start|>", "<|im_end|>")
 
 
@@ -67,6 +72,7 @@ def load_table(table: TokenTable, weights: Mapping[str, Tensor], text: Text) -> 
         table.head.weight.copy_(weights["head.weight"])  # type: ignore[operator]
     table.own.zero_()
     for row, name in enumerate(table.vocabulary.names):
+        table.bias[row] = QUIET.get(name, 0.0)
         if name in NEAR:
             table.own[row] = weights["embed.weight"][text.encode(NEAR[name])].mean(0)
 
