@@ -173,6 +173,13 @@ def test_sound_of_another_rate_is_refused():
         agent.step(observation(1, rate=44_100), agent.start(context()))
 
 
+def test_another_robots_proprioception_is_refused():
+    agent = agent_of()
+    agent.network.config = replace(agent.network.config, proprio=9)
+    with pytest.raises(StrettoError, match=r"Expected 9 numbers of proprioception, got \d+ in tick"):
+        agent.step(observation(1), agent.start(context()))
+
+
 def test_a_session_with_another_tick_is_refused():
     with pytest.raises(StrettoError, match="'tick200' has ticks of 0.2 s, the session of 0.1 s"):
         run(agent_of(), tick_s=0.1)

@@ -87,10 +87,10 @@ class Duplex(Configurable):
         self.layout = self.network.layout
         if config.live:
             self.network.live()
+            gc.freeze()  # a collection in a tick would walk through every object of the libraries
         self.network.requires_grad_(False)
         self.phrases = Phrases.Config().build()
         self.voice = speaker(config.voice, still=True) if self.network.text else None
-        gc.freeze()  # a collection in a tick would walk through every object of the libraries
 
     @torch.inference_mode()
     def start(self, context: Context) -> State:
@@ -148,10 +148,17 @@ class Duplex(Configurable):
             given["playback"] = net.playback(torch.tensor([[playing]]))
         pictures = state.pictures | {image.camera: image for image in obs.images}
         if "proprio" in self.layout.index and tick % self.layout["proprio"].every == 0:
+            if len(obs.proprio) != net.config.proprio:
+                raise StrettoError(
+                    f"Expected {net.config.proprio} numbers of proprioception, got {len(obs.proprio)} in tick "
+                    f"{obs.tick}. This network was made for another robot: set Network.Config.proprio."
+                )
             given["proprio"] = net.proprio(torch.from_numpy(obs.proprio)[None, None])
         if pictures and tick % self.layout["image"].every == 0:
             seen = np.stack([pictures[name].pixels for name in sorted(pictures)])
             given["image"] = net.eye(torch.from_numpy(seen).permute(0, 3, 1, 2)).flatten(0, 1)[None]
+        if obs.text and "typed" not in self.layout.index:
+            raise StrettoError(f"Layout '{self.layout.name}' has no stream for typed text; speak to it.")
         typed = state.typed + tuple(net.text.encode(obs.text) if obs.text and net.text else ())
         content: dict[str, Any] = {name: part.shape[1] for name, part in given.items()}
         if typed:
