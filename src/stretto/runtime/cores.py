@@ -1,8 +1,9 @@
 """Which core a part of a live session runs on, where a machine has at least two (Linux; elsewhere nothing happens).
 
 An agent whose tick is a network's step wants a core to itself: a synthesizer or a simulator that is put there for a
-moment costs it a tick (with both left to the scheduler, one tick in twenty was late; `own_core` of an agent asks for
-this). The thread of the tick then stays `alone` on the first core, the world's process and all jobs go `aside`.
+moment may cost it a tick. `own_core` of an agent asks for it: the thread of the tick then stays `alone` on the first
+core, the world's process and all jobs go `aside`. What it is worth has not been measured apart from the machine's noise
+(docs/log.md).
 """
 
 import os
