@@ -63,8 +63,8 @@ class Duplex(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`weights`: directory or hub id of a checkpoint (agents/checkpoint.py), which brings its own `size`.
-        `live`: 4- or 8-bit weights (CPU). `committed`: actions of the last chunk that a new one continues. `temperature`:
-        of the text slots, 0 is greedy. `rate`: of the chunks, in Hz.
+        `live`: 4- or 8-bit weights (CPU). `committed`: actions of the last chunk that a new one continues.
+        `temperature`: of the text slots, 0 is greedy. `rate`: of the chunks, in Hz.
         """
 
         weights: str = ""

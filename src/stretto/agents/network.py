@@ -45,7 +45,7 @@ class Network(nn.Module, Configurable):
         """`language`: a pretrained model by name (think/pretrained.py), whose geometry then replaces the language
         expert's; empty is random weights, with the tokenizer's size from `table`. `tied`: the head of a random language
         expert is its embedding. `lora`: rank of the adapters on the language expert, whose own weights then rest; 0 is
-        none. `proprio`, `actions`: numbers of the robot. `seed` draws all that is not loaded.
+        none. `proprio`: numbers of the robot. `seed` draws all that is not loaded.
         """
 
         layout: BaseConfig = field(default_factory=Tick200.Config)
@@ -58,7 +58,6 @@ class Network(nn.Module, Configurable):
         eye: ConvTokens.Config = field(default_factory=ConvTokens.Config.tiny)
         head: FlowHead.Config = field(default_factory=FlowHead.Config.tiny)
         proprio: int = 15
-        actions: int = 7
         seed: int = 0
 
     def __init__(self, config: Config) -> None:
@@ -110,6 +109,7 @@ class Network(nn.Module, Configurable):
         self.when = nn.ParameterDict(
             {name: nn.Parameter(0.02 * torch.randn(PERIOD, width[name])) for name in self.layout.experts}
         )
+        self._never = {slot.name: self._never_said(slot.name) for slot in self.layout.slots}
 
     def embed(self, tokens: Mapping[str, Tokens], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Inputs of the backbone. `given`: stream -> (batch, tokens of the call, width) for streams without numbers.
@@ -155,10 +155,10 @@ class Network(nn.Module, Configurable):
             sizes = [state.shape[1] for _, state in slots]
             scores = self.tables[vocabulary].logits(torch.cat([state for _, state in slots], dim=1))  # type: ignore[operator]
             for (name, _), part in zip(slots, scores.split(sizes, dim=1), strict=True):
-                found[name] = part.index_fill(-1, self._never(name), float("-inf"))
+                found[name] = part.index_fill(-1, self._never[name], float("-inf"))
         return found
 
-    def _never(self, name: str) -> Tensor:
+    def _never_said(self, name: str) -> Tensor:
         """Tokens of its vocabulary that a slot never says: markers, and what other slots say when there is nothing."""
         vocabulary = self.layout.vocabularies[self.layout[name].predicts]
         slots = [slot.name for slot in self.layout.slots if slot.predicts == self.layout[name].predicts]

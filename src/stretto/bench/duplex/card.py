@@ -4,6 +4,7 @@ A trial's key says all of it: `cascade/x1/stop/test7`. Official init states (spl
 only; a smoke run and a card of fewer trials than the standard use development placements, voices and wordings.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,7 @@ class Exams:
             exam.close()
 
 
-class ExamCard:
+class ExamCard(ABC):
     """The base of the exam's cards. A subclass names itself and lists its trials."""
 
     name = "duplex"
@@ -46,9 +47,9 @@ class ExamCard:
     patience_s = 400.0
     clips = 17
 
+    @abstractmethod
     def trials(self, n: int | None) -> list[Trial]:
         """All trials of the card."""
-        raise NotImplementedError
 
     def open(self) -> Exams:
         """Nothing yet: worlds are opened by split."""
