@@ -11,6 +11,7 @@ import pytest
 from stretto.core.errors import StrettoError
 from stretto.core.protocols import Env
 from stretto.envs.libero import Libero, suites
+from stretto.envs.libero_step import step
 
 pytestmark = pytest.mark.slow  # a real world
 
@@ -187,3 +188,20 @@ def test_leaving_out_what_is_not_in_view_changes_no_pixel(env, camera, monkeypat
         with monkeypatch.context() as every:
             every.setattr("stretto.envs.pictures.in_view", lambda model, *_: np.ones(model.ngeom, bool))
             assert np.array_equal(culled, env.render(camera, 64, 96).pixels)
+
+
+def test_a_control_period_equals_the_suites_own_bit_for_bit(env):
+    def states(advance):
+        env.reset("3", 5, "train")
+        rng = np.random.default_rng(1)
+        found = []
+        for turn in range(60):
+            if turn % 10 == 0:
+                action = rng.uniform(-1, 1, 7)
+                action[2] = -abs(action[2])
+            advance(env._world, action)
+            data = env._world.sim.data._data
+            found.append(np.concatenate([env.state(), data.xpos.ravel(), data.qacc_warmstart]))
+        return np.array(found)
+
+    assert np.array_equal(states(step), states(lambda world, action: world.step(action)))

@@ -31,6 +31,7 @@ from stretto.core.errors import StrettoError, unknown
 from stretto.core.rng import derive
 from stretto.core.signals import Image, Observation
 from stretto.envs.libero_scene import DOWN, Goal, Scene, rotation_vector
+from stretto.envs.libero_step import step
 from stretto.envs.pictures import Pictures, camera_name, choose_gl
 
 SPLITS = ("train", "dev", "test")
@@ -111,7 +112,7 @@ class Libero(Configurable):
             data.joint(name).qpos, data.joint(name).qvel = value, 0.0
         self._world.sim.forward()
         for _ in range(self._config.settle):
-            self._world.step(np.zeros(self.actions))
+            step(self._world, np.zeros(self.actions))
 
     @property
     def task_file(self) -> Path:
@@ -147,7 +148,7 @@ class Libero(Configurable):
         self._steps = 0
         self._last = np.zeros(self.actions, np.float32)
         for _ in range(self._config.settle):
-            self._world.step(np.zeros(self.actions))
+            step(self._world, np.zeros(self.actions))
 
     def apply(self, action: Float[np.ndarray, " actions"]) -> None:
         """One control period (50 ms) under `action`, clipped to [-1, 1]. StrettoError for a wrong shape or NaN."""
@@ -158,7 +159,7 @@ class Libero(Configurable):
         if not np.isfinite(action).all():
             raise StrettoError(f"LIBERO expects finite numbers in an action, got {action.tolist()}.")
         action = np.clip(action, -1.0, 1.0)
-        self._world.step(action)
+        step(self._world, action)
         self._steps += 1
         self._last = action.astype(np.float32)
 
