@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stretto.core.errors import StrettoError
-from stretto.data import talk, talk_facts, talk_goals, talk_wide
+from stretto.data import questions, talk, talk_facts, talk_goals, talk_wide
 from stretto.data.talk_grammar import count, draw, every
 from stretto.data.talk_style import hesitate, plain, spoken_words
 from stretto.data.talk_tables import SAID, WORDS
@@ -46,6 +46,18 @@ def test_neither_does_the_small_grammar_of_sessions(everything):
     small = {split: {plain(x.text) for i in talk.INTENTS for x in talk.lines(i, split)} for split in ("train", "test")}
     for split, other in (("train", "test"), ("test", "train"), ("dev", "train"), ("dev", "test")):
         assert sorted(small[other] & set().union(*everything[split].values())) == []
+
+
+def test_nothing_that_the_exam_says_in_the_test_is_said_or_told_in_training(everything):
+    """Questions, answers, corrections and asides of the exam's test split, and the facts that its questions ask for."""
+    exam = {text for q in questions.GENERAL[1] for text in (q.text, q.answer)}
+    exam |= {text for kind in questions.SCENE for text in questions.scene(kind, "test")}
+    exam |= {text for kind in questions._ASIDES for text in questions.asides(kind, "test")}
+    exam |= set(questions.corrections("on the plate", "test"))
+    trained = set().union(*everything["train"].values())
+    assert sorted({plain(text) for text in exam} & trained) == []
+    told = {fact.a for fact in talk_facts.facts("train") if fact.relation == "capital"}
+    assert not told & {"Italy", "Germany"}
 
 
 def test_requests_differ_below_their_frames():

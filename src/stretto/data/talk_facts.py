@@ -18,6 +18,7 @@ from pathlib import Path
 
 from stretto.core.errors import StrettoError
 from stretto.core.rng import derive
+from stretto.data.questions import general
 from stretto.data.talk_style import plain
 from stretto.data.talk_tables import Three
 
@@ -101,8 +102,17 @@ def share(*what: str) -> str:
 
 @functools.lru_cache(maxsize=3)
 def facts(split: str) -> tuple[Fact, ...]:
-    """All facts of one split. Raises StrettoError when the packages are missing."""
-    return tuple(fact for fact in _facts() if share("fact", fact.relation, fact.a, fact.b) == split)
+    """All facts of one split; those that the exam asks for belong to the test.
+
+    Raises StrettoError when the packages are missing.
+    """
+    asked = [set(plain(question.text).split()) for question in general("test")]
+
+    def belongs(fact: Fact) -> str:
+        exam = any({fact.relation, *plain(fact.a).split()} <= words for words in asked)
+        return "test" if exam else share("fact", fact.relation, fact.a, fact.b)
+
+    return tuple(fact for fact in _facts() if belongs(fact) == split)
 
 
 def questions(split: str) -> tuple[tuple[str, str], ...]:

@@ -104,7 +104,7 @@ SAID: dict[str, Three] = {
     ),
     "confirm": (
         (
-            "[yes|yeah|yep|sure|no|nope][.]",
+            "[yes|yep|sure|no|nope][.]",
             "[yes|yeah|no], [please|thank you|that is right|not that].",
             "[that is|you are] [right|wrong|correct].",
             "the [left|right|black|first|other] one[.]",
@@ -119,15 +119,16 @@ SAID: dict[str, Three] = {
     ),
     "backchannel": (
         (
-            "[mm-hm|uh-huh][.]",
-            "[okay|right|yeah|good|nice|cool][.]",
+            "mm-hm[.]",
+            "[okay|right|yep|good|cool][.]",
             "[oh|ah], [okay|right|nice][.]",
-            "[I see|very nice|looks good|well done][.]",
-            "[okay okay|yeah yeah|right right][.]",
+            "[I see|looks good|well done][.]",
+            "[okay okay|yep yep|right right][.]",
         ),
         ("[aha|hm|alright then][.]", "[that looks right|so far so good][.]", "[perfect|lovely][.]"),
         (
-            "[uh-huh, okay|mm-hm, right|okay, good][.]",
+            "[uh-huh|uh-huh, okay|mm-hm, right|okay, good][.]",
+            "[yeah|yeah yeah|all right|nice|very good][.]",
             "[got it|makes sense|sounds good|fair enough][.]",
             "[great|wonderful][.]",
         ),
