@@ -54,3 +54,47 @@ def test_a_flood_of_speech_is_dropped_with_a_fault(tone):
         mouth.post(tone("one two three"), at=0.0)
     _, events = mouth.advance(0.1)
     assert sum(e.kind is Kind.FAULT for e in events) == 8
+
+
+def test_a_listener_behind_a_wire_has_heard_less(tone):
+    mouth = mixer()
+    mouth.lag_s = 0.4
+    mouth.post(tone("one two three"), at=0.0)
+    mouth.advance(0.85)
+    assert mouth.playback.heard == "one"
+
+
+def test_what_was_on_its_way_when_it_was_cut_was_not_heard(tone):
+    """The sentence of 1.2 s had been sent whole; the listener, 0.6 s behind, is in its second word."""
+    mouth = mixer()
+    mouth.lag_s = 0.6
+    mouth.post(tone("one two three"), at=0.0)
+    _, before = mouth.advance(1.4)
+    assert [e.kind for e in before] == [Kind.SPEECH_STARTED]
+    assert mouth.playback.speaking
+    mouth.hush(at=1.4)
+    _, events = mouth.advance(3.0)
+    assert [(e.kind, e.text) for e in events] == [(Kind.SPEECH_CUT, "one two")]
+    assert mouth.playback.heard == "one two"
+    assert not mouth.playback.speaking
+
+
+def test_a_sentence_is_over_when_the_listener_has_heard_its_end(tone):
+    mouth = mixer()
+    mouth.lag_s = 0.5
+    mouth.post(tone("one two"), at=0.1)
+    mouth.post(tone("three"), at=0.1)
+    _, events = mouth.advance(3.0)
+    assert [(e.kind, round(e.t, 3), e.text) for e in sorted(events, key=lambda event: event.t)] == [
+        (Kind.SPEECH_STARTED, 0.1, "one two"),
+        (Kind.SPEECH_STARTED, 0.9, "three"),
+        (Kind.SPEECH_STOPPED, 1.4, "one two"),
+        (Kind.SPEECH_STOPPED, 1.8, "three"),
+    ]
+
+
+def test_the_words_of_a_sentence_come_with_its_beginning(tone):
+    mouth = mixer()
+    mouth.post(tone("one two"), at=0.0)
+    _, events = mouth.advance(0.1)
+    assert events[0].data == {"words": [("one", 0.3), ("two", 0.7)], "seconds": 0.8}

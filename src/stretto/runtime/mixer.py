@@ -1,10 +1,13 @@
 """The agent's mouth: queued speech becomes sound in real time, and it is known what of it was heard.
 
 Everything carries a session time. `advance(to)` renders the sound up to `to`; a hush fades the running sentence out in
-10 ms and drops the queue. A word counts as heard when its end has been played.
+10 ms and drops the queue. A word counts as heard when its end has been played. A listener behind a wire hears it
+`lag_s` later and says so; a sentence is over for him when he has heard its end, and a hush takes from him what he has
+not heard yet.
 """
 
 import heapq
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +19,20 @@ from stretto.core.signals import Event, Kind, Playback, Speech
 from stretto.core.sound import resample
 
 FADE_S = 0.01
+
+
+@dataclass
+class _Sentence:
+    """One that sounds, or whose end is still on its way to the listener: from sample `start` on."""
+
+    speech: Speech
+    start: int
+    length: int
+
+    def words_by(self, seconds: float, rate: int) -> list[str]:
+        """Its words that have been played `seconds` after its start."""
+        whole = self.length / rate
+        return [word.text for word in self.speech.words if min(word.end, whole) <= seconds]
 
 
 class Mixer(Configurable):
@@ -37,7 +54,9 @@ class Mixer(Configurable):
         self._current: Speech | None = None
         self._samples = np.zeros(0, np.float32)
         self._played = 0
+        self._sounding: deque[_Sentence] = deque()
         self._heard: list[str] = []
+        self.lag_s = 0.0
 
     def post(self, speech: Speech, at: float) -> None:
         """Queue a sentence that is there from session time `at`."""
@@ -66,6 +85,7 @@ class Mixer(Configurable):
             else:
                 self._queue.append(item)
         pieces.append(self._render(end, events))
+        self._settle(events)
         return np.concatenate(pieces), events
 
     @property
@@ -78,13 +98,23 @@ class Mixer(Configurable):
     def playback(self) -> Playback:
         """What was heard so far, whether there is sound now, and how much is queued."""
         heard = " ".join([*self._heard, *self._heard_now()])
-        return Playback(heard=heard, speaking=self._current is not None, queued_s=self.queued_s)
+        return Playback(heard=heard, speaking=bool(self._sounding), queued_s=self.queued_s)
 
     def _heard_now(self) -> list[str]:
-        if self._current is None:
+        """Words heard of the sentence that the listener hears now."""
+        if not self._sounding:
             return []
-        played = self._played / self.config.rate
-        return [word.text for word in self._current.words if word.end <= played]
+        now = self._sounding[0]
+        return now.words_by((self._position - now.start) / self.config.rate - self.lag_s, self.config.rate)
+
+    def _settle(self, events: list[Event]) -> None:
+        """Sentences whose end the listener has heard are over."""
+        lag = round(self.lag_s * self.config.rate)
+        while self._sounding and self._position - lag >= self._sounding[0].start + self._sounding[0].length:
+            over = self._sounding.popleft()
+            self._heard.extend(word.text for word in over.speech.words)
+            t = (over.start + over.length) / self.config.rate + self.lag_s
+            events.append(Event(kind=Kind.SPEECH_STOPPED, t=t, source="session", text=over.speech.text))
 
     def _event(self, kind: Kind, text: str = "") -> Event:
         return Event(kind=kind, t=self._position / self.config.rate, source="session", text=text)
@@ -102,20 +132,28 @@ class Mixer(Configurable):
                 sound = self._current.sound
                 self._samples = resample(sound.samples, sound.rate, self.config.rate)
                 self._played = 0
-                events.append(self._event(Kind.SPEECH_STARTED, self._current.text))
+                self._sounding.append(_Sentence(self._current, self._position, len(self._samples)))
+                events.append(self._started(self._current))
             n = min(end - self._position, len(self._samples) - self._played)
             out[self._position - start : self._position - start + n] = self._samples[self._played : self._played + n]
             self._played += n
             self._position += n
             if self._played >= len(self._samples):
-                events.append(self._event(Kind.SPEECH_STOPPED, self._current.text))
-                self._forget([word.text for word in self._current.words])
+                self._current, self._samples, self._played = None, np.zeros(0, np.float32), 0
+                self._settle(events)
         return out
 
+    def _started(self, speech: Speech) -> Event:
+        """The event of a sentence that begins; its data have the end of each word, in seconds from now."""
+        words = [(word.text, round(word.end, 3)) for word in speech.words]
+        data = {"words": words, "seconds": round(speech.sound.seconds, 3)}
+        t = self._position / self.config.rate
+        return Event(kind=Kind.SPEECH_STARTED, t=t, source="session", text=speech.text, data=data)
+
     def _cut(self, events: list[Event]) -> np.ndarray:
-        """End the running sentence with a short fade; the queue is dropped."""
+        """End what sounds with a short fade; the queue is dropped, and what is on its way to the listener too."""
         self._queue.clear()
-        if self._current is None:
+        if not self._sounding:
             return np.zeros(0, np.float32)
         n = min(round(FADE_S * self.config.rate), len(self._samples) - self._played)
         tail = self._samples[self._played : self._played + n] * np.linspace(1, 0, n, dtype=np.float32)
@@ -123,9 +161,7 @@ class Mixer(Configurable):
         self._position += n
         heard = self._heard_now()
         events.append(self._event(Kind.SPEECH_CUT, " ".join(heard)))
-        self._forget(heard)
-        return tail
-
-    def _forget(self, heard: list[str]) -> None:
         self._heard.extend(heard)
+        self._sounding.clear()
         self._current, self._samples, self._played = None, np.zeros(0, np.float32), 0
+        return tail
