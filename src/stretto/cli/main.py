@@ -13,7 +13,7 @@ VERBS = {
     "record": "episodes with sound and events, as a LeRobotDataset v3",
     "data": "speech to train hearing on: what people say to a robot, with word times",
     "bench": "run a benchmark and write its card",
-    "train": "train a recipe (comes with the backbone)",
+    "train": "train a network by its recipe",
     "serve": "open the page to talk to the robot (comes with the talk milestone)",
     "list": "everything that has a name",
     "show": "one of these: what it is, its settings",

@@ -130,6 +130,26 @@ class Recogniser(Protocol):
     def recognise(self, sound: Sound) -> str: ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Spotted:
+    """A word of the reflex's list; `t`: when it was known, in seconds from the first sample of all."""
+
+    word: str
+    t: float
+    probability: float
+
+
+@runtime_checkable
+class Spotter(Protocol):
+    """Hears a few words at once, frame by frame, with explicit state. What the reflex halts the arm by."""
+
+    words: tuple[str, ...]
+
+    def start(self) -> Any: ...
+
+    def step(self, samples: Float[np.ndarray, " samples"], state: Any) -> tuple[tuple[Spotted, ...], Any]: ...
+
+
 @runtime_checkable
 class User(Protocol):
     """A simulated person: told what happened up to `t`, may begin to say or type something in [t, until)."""

@@ -44,6 +44,7 @@ TABLE: dict[str, dict[str, str]] = {
     "listening": {
         "silero": "stretto.listen.vad:Silero",
         "whisper": "stretto.listen.whisper:Whisper",
+        "spotter": "stretto.listen.spotter.runner:Spotter",
     },
     "image_encoder": {
         "conv": "stretto.look.encoders.conv:ConvTokens",
@@ -64,6 +65,9 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "user": {
         "script": "stretto.sessions.users.script:Script",
+    },
+    "recipe": {
+        "spotter": "stretto.train.spotter:SpotterTraining",
     },
     "benchmark": {
         "experts": "stretto.bench.experts:Experts",

@@ -1,0 +1,1 @@
+"""The keyword spotter of the reflex: features and runner without torch, the network with it."""

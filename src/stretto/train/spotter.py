@@ -1,0 +1,296 @@
+"""Recipe "spotter": makes the reflex's keyword spotter anew, for its own list of words or another, in half an hour.
+
+    stretto train spotter                                      as the one of the package
+    stretto train spotter --set words=stop,wait,halt           another list
+    stretto train spotter --size debug --out out/try           seconds, to see that it runs
+
+Training speakers speak utterances (train/spotter_text.py), which are heard several times in ever other surroundings
+(train/spotter_data.py); the network learns them by cross-entropy a step and by the best step of each word; the
+threshold is the lowest at which the development voice's clean speech gives at most half a false alarm an hour. Every
+part goes on where it was cut. Writes weights.onnx, spotter.json (what was measured) and spotter.html.
+
+Needs: torch, and the training and development voices. Hardware: two cores.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from stretto.core.clock import Stopwatch
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.core.errors import StrettoError
+from stretto.core.rng import derive, generator
+from stretto.data.speech_cache import SpeechCache
+from stretto.data.talk_wide import COMMANDS
+from stretto.listen.spotter.network import SpotterNetwork, to_onnx
+from stretto.train import spotter_score
+from stretto.train.spotter_data import Heard, heard, load, save, speak
+
+Say = Callable[[str], None]
+SHARD = 100
+"""Utterances of a file."""
+ENGINES = 2
+"""Speech engines that run at once."""
+
+
+class SpotterTraining(Configurable):
+    """`SpotterTraining.Config(minutes=10).build().run(Path("out/spotter"), print)`."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`words`: the list, with commas. `minutes` of the optimiser alone; `utterances` are spoken, each is heard
+        `passes` times. `steps` (32 ms) in a crop, `batch` crops at once. `dev_hours` of clean development speech.
+        """
+
+        words: str = ",".join(COMMANDS)
+        minutes: float = 14.0
+        utterances: int = 2_000
+        passes: int = 4
+        width: int = 128
+        batch: int = 48
+        steps: int = 192
+        rate: float = 2e-3
+        dev_hours: float = 0.5
+        seed: int = 0
+
+        def __post_init__(self) -> None:
+            listed = [word.strip() for word in self.words.split(",")]
+            if not all(listed) or len(set(listed)) < len(listed) or listed != self.words.lower().split(","):
+                raise StrettoError(
+                    f"Expected words in lower case, with commas between them and no spaces, each once: '{self.words}'."
+                )
+            if min(self.minutes, self.utterances, self.passes, self.width, self.batch, self.dev_hours) <= 0:
+                raise StrettoError("Expected minutes, utterances, passes, width, batch and dev_hours above 0.")
+
+        @classmethod
+        def tiny(cls) -> "SpotterTraining.Config":
+            """Seconds: one word, a handful of utterances."""
+            return cls(words="stop", minutes=0.02, utterances=4, passes=1, width=16, batch=4, steps=96, dev_hours=0.002)
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.words = tuple(config.words.split(","))
+
+    def run(self, out: Path, say: Say = lambda text: None) -> Path:
+        """Everything; returns the path of the weights. Raises StrettoError when `out` was begun with other settings."""
+        watch = Stopwatch()
+        out.mkdir(parents=True, exist_ok=True)
+        _same_settings(out, self.config)
+        before = _spent(out)
+        cache = self.speech(out, say)
+        shards = self.render(out, cache, say)
+        network = self.train(out, shards, say)
+        say("measuring on the development voice ...")
+        weights = to_onnx(network, out / "weights.onnx", {"words": self.config.words, "threshold": "0.5"})
+        report = spotter_score.measure(weights, self.words, out, self.config.dev_hours, self.config.seed)
+        told = {"words": self.config.words, "threshold": f"{report['threshold']:.3f}"}
+        to_onnx(network, weights, told)
+        report["minutes"] = round((before + watch.seconds()) / 60, 2)
+        spotter_score.write(report, out)
+        say(f"wrote {weights}, {out / 'spotter.json'} and {out / 'spotter.html'} after {report['minutes']} minutes")
+        return weights
+
+    def speech(self, out: Path, say: Say) -> SpeechCache:
+        """All utterances, spoken once."""
+        cache = SpeechCache(out / "speech")
+        if (out / "shards" / "0-0.npz").exists() and len(list((out / "shards").glob("*.npz"))) == self._shards():
+            return cache
+        watch = Stopwatch()
+        with ThreadPoolExecutor(ENGINES) as pool:
+            jobs = pool.map(lambda number: speak(number, cache, self.words, self.config.seed), range(self._count()))
+            for _ in _shown(range(self._count()), "spoken", say):
+                next(jobs)
+                _spend(out, watch.seconds())
+                watch = Stopwatch()
+        return cache
+
+    def _count(self) -> int:
+        return self.config.utterances
+
+    def _shards(self) -> int:
+        return -(-self.config.utterances // SHARD) * self.config.passes
+
+    def render(self, out: Path, cache: SpeechCache, say: Say) -> list[Path]:
+        """Features of all utterances in all their surroundings, in files of `SHARD`."""
+        folder, config = out / "shards", self.config
+        folder.mkdir(exist_ok=True)
+        jobs = [(again, begin) for again in range(config.passes) for begin in range(0, config.utterances, SHARD)]
+        files = [folder / f"{again}-{begin}.npz" for again, begin in jobs]
+        left = [(job, file) for job, file in zip(jobs, files, strict=True) if not file.exists()]
+        watch = Stopwatch()
+        for (again, begin), file in _shown(left, "heard", say):
+            numbers = range(begin, min(begin + SHARD, config.utterances))
+            save([heard(each, again, cache, self.words, config.utterances, config.seed) for each in numbers], file)
+            _spend(out, watch.seconds())
+            watch = Stopwatch()
+        return files
+
+    def train(self, out: Path, shards: list[Path], say: Say) -> SpotterNetwork:
+        """The network after `minutes`, its weights averaged over the last steps. Saves itself every half minute."""
+        torch.set_num_threads(1)
+        torch.manual_seed(derive(self.config.seed, "spotter weights") % 2**31)
+        data = [each for shard in shards for each in load(shard)]
+        learner = _Learner(SpotterNetwork.Config(words=len(self.words), width=self.config.width).build(), self.config)
+        learner.resume(out / "training.pt")
+        say(f"training on {sum(len(each.features) for each in data) * 0.032 / 3600:.1f} h of sound")
+        watch = Stopwatch()
+        while learner.left() > 0:
+            loss = learner.step(data)
+            if watch.seconds() > 30 or learner.left() <= 0:
+                learner.save(out / "training.pt")
+                _spend(out, watch.seconds())
+                say(f"{learner.steps} steps, loss {loss:.4f}, {learner.left() / 60:.1f} min left")
+                watch = Stopwatch()
+        return learner.average
+
+
+class _Learner:
+    """The network, its average, the optimiser and the seconds it has had."""
+
+    def __init__(self, network: SpotterNetwork, config: SpotterTraining.Config) -> None:
+        self.network, self.config = network, config
+        self.average = SpotterNetwork.Config(words=network.config.words, width=config.width).build()
+        self.average.load_state_dict(network.state_dict())
+        self.optimiser = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=1e-3)
+        self.spent, self.steps = 0.0, 0
+        self.losses: list[float] = []
+
+    def left(self) -> float:
+        """Seconds of training that are left."""
+        return self.config.minutes * 60 - self.spent
+
+    def step(self, data: list[Heard]) -> float:
+        """One batch; returns the mean loss of the last fifty."""
+        watch = Stopwatch()
+        done = min(1.0, self.spent / (self.config.minutes * 60))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.rate * min(1.0, (self.steps + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * done))
+        batch = crops(data, self.config, generator(self.config.seed, "spotter batch", self.steps), len(self._words()))
+        logits, _ = self.network(batch.features, self.network.start(len(batch.features)))
+        loss = objective(logits, batch)
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.steps += 1
+        keep = min(0.998, 1 - 1 / self.steps)
+        with torch.no_grad():
+            for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(now, 1 - keep)
+        self.losses = [*self.losses[-49:], float(loss.detach())]
+        self.spent += watch.seconds()
+        return float(np.mean(self.losses))
+
+    def _words(self) -> list[str]:
+        return self.config.words.split(",")
+
+    def save(self, path: Path) -> None:
+        """Writes all of it, in one step."""
+        state = {"network": self.network.state_dict(), "average": self.average.state_dict()}
+        more = {"optimiser": self.optimiser.state_dict(), "spent": self.spent, "steps": self.steps}
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        torch.save({**state, **more}, beside)
+        os.replace(beside, path)
+
+    def resume(self, path: Path) -> None:
+        """Goes on from what was saved, if something was."""
+        if not path.exists():
+            return
+        saved = torch.load(path, weights_only=True)
+        self.network.load_state_dict(saved["network"])
+        self.average.load_state_dict(saved["average"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.spent, self.steps = float(saved["spent"]), int(saved["steps"])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops: features, labels (1, 0, -1), and of each word in them (crop, word, first step, last step)."""
+
+    features: Float[Tensor, "batch steps 80"]
+    labels: Float[Tensor, "batch steps words"]
+    goals: list[tuple[int, int, int, int]]
+
+
+def crops(data: list[Heard], config: SpotterTraining.Config, source: np.random.Generator, words: int) -> Batch:
+    """A batch of crops from random places; what is too short is filled up with steps that are not judged."""
+    features = np.zeros((config.batch, config.steps, 80), np.float32)
+    labels = np.full((config.batch, config.steps, words), -1, np.int8)
+    goals = []
+    for row, index in enumerate(source.integers(len(data), size=config.batch)):
+        one = data[int(index)]
+        size = len(one.features)
+        start = int(source.integers(max(1, size - config.steps + 1)))
+        end = min(size, start + config.steps)
+        features[row, : end - start] = one.features[start:end]
+        labels[row, : end - start] = one.labels.steps[start:end]
+        inside = [goal for goal in one.labels.ends if start + 6 <= goal[1] and goal[2] < end]
+        goals += [(row, word, first - start, last - start) for word, first, last in inside]
+        _hide(features[row, : end - start], source)
+        if start:
+            labels[row, :6] = -1
+    return Batch(torch.from_numpy(features), torch.from_numpy(labels.astype(np.float32)), goals)
+
+
+def _hide(features: np.ndarray, source: np.random.Generator) -> None:
+    """Half of the time a few neighbouring bands are silent."""
+    if source.random() < 0.5:
+        band, width = int(source.integers(40)), int(source.integers(1, 7))
+        for window in (0, 40):
+            features[:, window + band : window + min(40, band + width)] = 0
+
+
+def objective(logits: Float[Tensor, "batch steps words"], batch: Batch) -> Float[Tensor, ""]:
+    """Cross-entropy of the judged steps, and of the best step of each word of the list."""
+    judged = (batch.labels >= 0).float()
+    target = batch.labels.clamp(min=0)
+    each = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    loss = (each * judged).sum() / logits.shape[0] / 40
+    if batch.goals:
+        best = torch.stack([logits[row, first : last + 1, word].max() for row, word, first, last in batch.goals])
+        loss = loss + nn.functional.softplus(-best).mean()
+    return loss
+
+
+def _shown(items: list | range, what: str, say: Say) -> Iterator:
+    """The items; every half minute what is done and how long the rest takes."""
+    watch, last = Stopwatch(), 0.0
+    for index, item in enumerate(items):
+        yield item
+        now = watch.seconds()
+        if now - last > 30 or index == len(items) - 1:
+            last = now
+            left = now / (index + 1) * (len(items) - index - 1)
+            say(f"{what}: {index + 1} of {len(items)}, {left / 60:.1f} min left")
+
+
+def _same_settings(out: Path, config: SpotterTraining.Config) -> None:
+    """Raises StrettoError when the folder was begun with other settings (other minutes are no other settings)."""
+    now = {key: value for key, value in vars(config).items() if key != "minutes"}
+    file = out / "settings.json"
+    if not file.exists():
+        file.write_text(json.dumps(now, indent=1) + "\n")
+        return
+    there = json.loads(file.read_text())
+    if there != now:
+        differ = ", ".join(f"{key} {there.get(key)!r} (now {now[key]!r})" for key in now if there.get(key) != now[key])
+        raise StrettoError(f"'{out}' was begun with other settings: {differ}. Give another --out, or delete it.")
+
+
+def _spent(out: Path) -> float:
+    """Seconds of earlier runs that were cut."""
+    file = out / "spent_s"
+    return float(file.read_text()) if file.exists() else 0.0
+
+
+def _spend(out: Path, seconds: float) -> None:
+    (out / "spent_s").write_text(f"{_spent(out) + seconds:.1f}")
