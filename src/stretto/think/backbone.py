@@ -49,6 +49,10 @@ class Sight:
     bias: Tensor
 
 
+Sights = Mapping[tuple[str, ...], Mapping[str, Sight]]
+"""Experts that stand in a layer -> expert -> what its queries see there."""
+
+
 class Backbone(nn.Module, Configurable):
     """Experts under one attention. Raises StrettoError when they cannot be joined."""
 
@@ -97,7 +101,12 @@ class Backbone(nn.Module, Configurable):
         memory = Whole() if memory is None else memory
         columns = memory.place(tokens)
         sights, turns = self._look(tokens, columns, memory, next(iter(inputs.values())).dtype)
-        states = {name: inputs[name] for name in tokens}
+        return self.through({name: inputs[name] for name in tokens}, sights, turns, memory)
+
+    def through(
+        self, states: dict[str, Tensor], sights: Sights, turns: Mapping[str, list[Tensor]], memory: Memory
+    ) -> dict[str, Tensor]:
+        """All layers and the last norm. For whoever knows already what is seen (`sights`) and where all stands."""
         for layer, stands in enumerate(self.stands):
             kind = sights[tuple(stands)]
             queries, pairs = {}, {}
@@ -118,7 +127,7 @@ class Backbone(nn.Module, Configurable):
 
     def _look(
         self, tokens: Mapping[str, Tokens], columns: Tokens, memory: Memory, dtype: torch.dtype
-    ) -> tuple[dict[tuple[str, ...], dict[str, Sight]], dict[str, list[Tensor]]]:
+    ) -> tuple[Sights, dict[str, list[Tensor]]]:
         """Per kind of layer and expert what is seen; per expert the turns that `Layer.read` takes."""
         wide = torch.float64 if dtype == torch.float64 else torch.float32
         seen = {name: self.rule(some, columns) for name, some in tokens.items()}
