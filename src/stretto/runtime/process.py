@@ -22,13 +22,19 @@ from stretto.runtime.world import Command, Report, World
 
 
 class WorldProcess:
-    """The same methods as `World`, played in a child process. Use as a context manager."""
+    """The same methods as `World`, played in a child process. Use as a context manager.
 
-    def __init__(self, config: World.Config) -> None:
+    Two bytes in shared memory halt the arm before its next control period: the flag of the reflex, which a reset
+    clears, and the `latch` of the stop button, which stays until it is let go. The latch may be made outside (`latch`)
+    and handed in, so that whoever holds it needs nobody's attention to halt the arm.
+    """
+
+    def __init__(self, config: World.Config, latch: Any = None) -> None:
         spawn = multiprocessing.get_context("spawn")
         self._flag = spawn.Value("b", 0, lock=False)
+        self._latch = latch if latch is not None else make_latch()
         self._pipe, child = spawn.Pipe()
-        self._process = spawn.Process(target=_serve, args=(config, child, self._flag), daemon=True)
+        self._process = spawn.Process(target=_serve, args=(config, child, self._flag, self._latch), daemon=True)
         with _interrupts_blocked():
             self._process.start()
         child.close()
@@ -81,6 +87,10 @@ class WorldProcess:
         """Halt before the next `apply`, without waiting for a message to be read."""
         self._flag.value = int(on)
 
+    def latch(self, on: bool = True) -> None:
+        """The stop button: as the halt flag, and it stays through resets until it is let go."""
+        self._latch.value = int(on)
+
     @property
     def pid(self) -> int | None:
         """Process number of the world."""
@@ -122,6 +132,11 @@ class WorldProcess:
         self.close()
 
 
+def make_latch() -> Any:
+    """A byte in shared memory that halts every arm whose world process was given it, as long as it is not 0."""
+    return multiprocessing.get_context("spawn").Value("b", 0, lock=False)
+
+
 def die_with_parent() -> None:
     """Ask the kernel to end this process when its parent dies, even by `kill -9`. Linux only; elsewhere nothing."""
     with contextlib.suppress(OSError, AttributeError):
@@ -138,11 +153,11 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _serve(config: World.Config, pipe: Connection, flag: Any) -> None:
+def _serve(config: World.Config, pipe: Connection, flag: Any, latch: Any) -> None:
     """The child's whole life."""
     out = _Sender(pipe)
     try:
-        world = World(config, halt_flag=lambda: bool(flag.value))
+        world = World(config, halt_flag=lambda: bool(flag.value or latch.value))
     except Exception as error:  # the edge of the process: whatever it is, the owner must hear of it
         out.answer(_told(error, "the world could not be built"))
         out.close()

@@ -10,9 +10,11 @@ from stretto.core import registry
 from stretto.core.clock import make_clock
 from stretto.core.errors import StrettoError, unknown
 from stretto.core.protocols import Observer, User
+from stretto.core.signals import Act
 from stretto.runtime.delays import NoDelays, from_card
 from stretto.runtime.process import WorldProcess
 from stretto.runtime.world import World
+from stretto.sessions.door import Door, Visitor
 from stretto.sessions.session import Session
 from stretto.sessions.trace import Trace
 
@@ -37,6 +39,7 @@ class Live:
     cameras_hz: float = 0.0
     film_hz: float = 0.0
     film_size: int = 320
+    camera_size: int = 128
     flight: str = ""
 
     def __post_init__(self) -> None:
@@ -74,6 +77,7 @@ def world_config(live: Live, privileged: bool) -> World.Config:
         suite=suite,
         expert=suite if privileged else "",
         cameras_hz=live.cameras_hz,
+        camera_size=live.camera_size,
         film_hz=live.film_hz,
         film_size=live.film_size,
     )
@@ -98,6 +102,25 @@ def run_live(
         if live.flight:
             session.recorder.write(Path(live.flight))
         return trace
+
+
+VOICE_RATE = 24_000
+"""Samples a second of the voice of a session with a door: what realtime clients expect."""
+FOREVER_S = 1e9
+"""Length of a session that ends only when its door is closed."""
+
+
+def run_open(live: Live, world: WorldProcess, agent: Any, visitor: Visitor, door: Door) -> Trace:
+    """A session on the wall clock that a person visits through `door`, until it is closed; the arm is then halted.
+
+    `world` may be used again. Raises SessionFault as `Session.run` does.
+    """
+    session = Session.Config(voice_rate=VOICE_RATE).build(world, agent, make_clock("wall"), NoDelays(), (), door)
+    _, number = split_task(live.task)
+    try:
+        return session.run(visitor, number, live.seed, live.split, live.seconds)
+    finally:
+        world.post(Act.HALT, 0.0)
 
 
 def writable(folder: Path) -> Path:

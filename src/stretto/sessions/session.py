@@ -37,6 +37,8 @@ from stretto.runtime.jobs import DrawnJobs, ThreadJobs
 from stretto.runtime.mixer import Mixer
 from stretto.runtime.process import WorldProcess
 from stretto.runtime.world import Command, Report, World
+from stretto.sessions.door import PUMP_S, Door
+from stretto.sessions.microphone import Microphone
 from stretto.sessions.trace import Tick, Trace
 
 STAND_S = 1.0
@@ -83,10 +85,11 @@ class Session(Configurable):
         """`tick_s`: the session clock's unit. `noise_dbfs`: a quiet floor in the microphone, never quite dead.
 
         `echo`: gain with which the agent's own voice comes back into the microphone. `flight`: how much the flight
-        recorder keeps, and where a fault's last seconds are written.
+        recorder keeps, and where a fault's last seconds are written. `voice_rate`: samples a second of its voice.
         """
 
         tick_s: float = 0.2
+        voice_rate: int = 22_050
         noise_dbfs: float = -65.0
         echo: float = 0.0
         flight: Recorded.Config = field(default_factory=Recorded.Config)
@@ -99,9 +102,11 @@ class Session(Configurable):
         clock: Clock,
         delays: Delays,
         observers: Sequence[Observer] = (),
+        door: Door | None = None,
     ) -> None:
         self.config, self.world, self.agent = config, world, agent
-        self.clock, self.delays, self.observers = clock, delays, observers
+        self.clock, self.delays, self.door = clock, delays, door
+        self.observers = (*observers, *([door] if door else []))
 
     def run(
         self,
@@ -138,9 +143,11 @@ class Session(Configurable):
                 self.zero = self.clock.now()
                 if isinstance(self.clock, WallClock):
                     self._go(self.clock, own_core)
+                if self.door is not None:
+                    self.door.open(self._now, context)
                 for number in range(1, max(1, round(seconds / self.config.tick_s)) + 1):
                     state = self._tick(number, state)
-                    if until(self.trace):
+                    if until(self.trace) or (self.door is not None and self.door.closed):
                         break
         except Fault as fault:
             self._stand(fault)
@@ -177,9 +184,11 @@ class Session(Configurable):
     recorder: Recorded
 
     def _begin(self, task: str, seed: int, split: str, user: User) -> None:
-        self.user, self.mixer, self.ear = user, Mixer.Config().build(), _Ear()
+        self.user, self.mixer = user, Mixer.Config(rate=self.config.voice_rate).build()
+        self.ear: _Ear | Microphone = self.door.ear if self.door is not None else _Ear()
+        self._early: list[Event] = []
         self._rng = generator(seed, "microphone")
-        self.zero, self._heard_until = self.clock.now(), 0.0
+        self.zero, self._heard_until, self._voiced_until = self.clock.now(), 0.0, 0.0
         self._voice: list[np.ndarray] = []
         self._mic: list[np.ndarray] = []
         self._pictures: list[tuple[float, Image]] = []
@@ -203,6 +212,9 @@ class Session(Configurable):
 
     def _tick(self, number: int, state: Any) -> Any:
         t = number * self.config.tick_s
+        while self.door is not None and (now := self._now()) < t - PUMP_S:
+            self.clock.wait_until(self.zero + now + PUMP_S)
+            self._pump(self.door, min(self._now(), t))
         self.clock.wait_until(self.zero + t)
         obs = self._collect(number, t)
         begun = self._now()
@@ -214,20 +226,35 @@ class Session(Configurable):
         self.trace.ticks.append(Tick(t, begun, delivered))
         if self.trace.ticks[-1].late(self.config.tick_s):
             self._publish(Event(kind=Kind.DEADLINE_MISSED, t=delivered, source="session", text=f"tick {number}"))
+        if self.door is not None:
+            self.door.ticked(self.trace.ticks[-1], self._mic[-1])
+            self._pump(self.door, delivered)
+            self._forget(number, t - self.door.keep_s)
         return state
+
+    def _pump(self, door: Door, now: float) -> None:
+        """Between two ticks: carry out what was ordered and hand out what has come; the next tick observes it."""
+        for order in door.orders():
+            if order == "hush":
+                self.mixer.hush(now)
+            else:
+                self.world.post(Act.HALT, now)
+            if order == "release" and isinstance(self.world, WorldProcess):
+                self.world.latch(False)  # the halt posted before it keeps the arm where it is
+        self.mixer.lag_s = door.lag_s
+        self._early += self._catch_up(now)
+        door.hand_out(now, self.mixer.playback)
+
+    def _forget(self, number: int, before: float) -> None:
+        """Keep only the last minutes of a session without an end; now and then, for it costs a little."""
+        if number % 50 == 0:
+            self.trace.forget(before)
+            kept = max(1, len(self.trace.ticks))
+            del self._mic[:-kept], self._voice[: -6 * kept]
 
     def _collect(self, number: int, t: float) -> Observation:
         """What reached the agent in the tick that ends at `t`."""
-        heard: list[Event] = []
-        self._absorb(self.world.advance(t), heard)
-        voice, events = self.mixer.advance(t)
-        self._voice.append(voice)
-        if self.config.echo:
-            echo = Sound(samples=(self.config.echo * voice).astype(np.float32), rate=self.mixer.config.rate)
-            self.ear.add(self._heard_until + ECHO_S, echo)
-        heard += events
-        for event in heard:
-            self._publish(event)
+        heard, self._early = [*self._early, *self._catch_up(t)], []
         typed = self._listen_to_user(t, tuple(heard + self._from_agent))
         self._from_agent = []
         samples = self.ear.read(self._heard_until, t)
@@ -249,6 +276,24 @@ class Session(Configurable):
             playback=self.mixer.playback,
             events=tuple(heard),
         )
+
+    def _catch_up(self, t: float) -> list[Event]:
+        """World and voice up to `t`, and what happened there."""
+        events: list[Event] = []
+        report = self.world.advance(t)
+        self._absorb(report, events)
+        voice, spoken = self.mixer.advance(t)
+        self._voice.append(voice)
+        if self.config.echo:
+            echo = Sound(samples=(self.config.echo * voice).astype(np.float32), rate=self.mixer.config.rate)
+            self.ear.add(self._voiced_until + ECHO_S, echo)
+        self._voiced_until = t
+        if self.door is not None:
+            self.door.hold(report, voice)
+        events += spoken
+        for event in events:
+            self._publish(event)
+        return events
 
     def _absorb(self, report: Report, heard: list[Event]) -> None:
         self.trace.steps += report.steps

@@ -62,3 +62,10 @@ class Trace:
     def positions(self) -> np.ndarray:
         """End-effector position after each control period, (steps, 3), metres."""
         return np.array([step.proprio[:3] for step in self.steps], dtype=np.float64).reshape(-1, 3)
+
+    def forget(self, before: float) -> None:
+        """Drop what happened before session time `before`."""
+        for name in ("steps", "events", "ticks", "utterances", "images", "film"):
+            kept = [item for item in getattr(self, name) if item.t >= before]
+            getattr(self, name)[:] = kept
+        del self.costs[: -2 * max(1, len(self.steps))]
