@@ -30,7 +30,7 @@ from stretto.nn.attention import attend, bias_of
 from stretto.nn.rope import turns
 from stretto.think.expert import Expert, ExpertConfig, Layer
 from stretto.think.layout import Layout
-from stretto.think.memory import Memory, Rings, Whole
+from stretto.think.memory import Exchange, Memory, Rings, Whole
 from stretto.think.tokens import Tokens
 from stretto.think.visibility import Rule
 
@@ -104,7 +104,7 @@ class Backbone(nn.Module, Configurable):
         return self.through({name: inputs[name] for name in tokens}, sights, turns, memory)
 
     def through(
-        self, states: dict[str, Tensor], sights: Sights, turns: Mapping[str, list[Tensor]], memory: Memory
+        self, states: dict[str, Tensor], sights: Sights, turns: Mapping[str, list[Tensor]], memory: Exchange
     ) -> dict[str, Tensor]:
         """All layers and the last norm. For whoever knows already what is seen (`sights`) and where all stands."""
         for layer, stands in enumerate(self.stands):
@@ -139,16 +139,18 @@ class Backbone(nn.Module, Configurable):
                 continue
             shown, present, runs = self._columns(kind, columns.stream, memory)
             sights[kind] = {name: Sight(runs, bias_of(seen[name][..., shown] & present, wide)) for name in here}
-        return sights, {name: self._turns(name, some, wide) for name, some in tokens.items()}
+        return sights, {name: self.turns(name, some, wide) for name, some in tokens.items()}
 
-    def _turns(self, name: str, some: Tokens, dtype: torch.dtype) -> list[Tensor]:
+    def turns(self, name: str, some: Tokens, dtype: torch.dtype = torch.float32) -> list[Tensor]:
         """Complex turns (batch, tokens, heads or 1, size // 2) for `Layer.read`."""
         c = self.config.experts[name]
         scale = c.head**-0.5
         asked = [
             turns(some.at[..., counter], c.head, theta, scale, dtype)[:, :, None] for counter, theta in self.frames
         ]
-        counter = torch.tensor([self.layout.streams[place].counter for place in some.stream.tolist()])
+        counter = torch.tensor(
+            [self.layout.streams[place].counter for place in some.stream.tolist()], device=some.at.device
+        )
         at = some.at.gather(2, counter.expand(len(some.at), -1)[..., None])[..., 0]
         own = turns(at, c.head, c.theta, 1.0, dtype)[:, :, None]
         first = torch.cat([asked[0].expand(-1, -1, c.heads, -1), own.expand(-1, -1, c.kv_heads, -1)], dim=2)

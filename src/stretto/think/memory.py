@@ -21,8 +21,16 @@ from stretto.think.tokens import Tokens
 Pair = tuple[Tensor, Tensor]
 
 
+class Exchange(Protocol):
+    """Where a layer's keys go and come from."""
+
+    def exchange(self, layer: int, pairs: Mapping[str, Pair]) -> Pair:
+        """Take a layer's new keys and values (batch, tokens, kv, size) by expert; return those of the columns shown."""
+        ...
+
+
 @runtime_checkable
-class Memory(Protocol):
+class Memory(Exchange, Protocol):
     """Where keys go and come from during one call of the backbone."""
 
     def place(self, tokens: Mapping[str, Tokens]) -> Tokens:
@@ -31,10 +39,6 @@ class Memory(Protocol):
 
     def shown(self, experts: tuple[str, ...]) -> Tensor:
         """Numbers of the columns that `exchange` hands out at a layer of these experts."""
-        ...
-
-    def exchange(self, layer: int, pairs: Mapping[str, Pair]) -> Pair:
-        """Take a layer's new keys and values (batch, tokens, kv, size) by expert; return those of the columns shown."""
         ...
 
 

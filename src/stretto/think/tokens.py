@@ -43,6 +43,11 @@ class Tokens:
         cut = {f.name: getattr(self, f.name)[:, columns] for f in fields(self) if f.name != "stream"}
         return replace(self, stream=self.stream[columns], **cut)
 
+    def take_where(self, kept: Bool[Tensor, " tokens"]) -> "Tokens":
+        """The tokens where `kept` is true."""
+        cut = {f.name: getattr(self, f.name)[:, kept] for f in fields(self) if f.name != "stream"}
+        return replace(self, stream=self.stream[kept], **cut)
+
     @staticmethod
     def cat(parts: Sequence["Tokens"]) -> "Tokens":
         """Side by side."""

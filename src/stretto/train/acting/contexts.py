@@ -127,9 +127,7 @@ def _read(path: Path) -> dict[str, np.ndarray]:
         with np.load(path) as file:
             shard = {name: file[name] for name in (*FIELDS, "pictures", "ends")}
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise StrettoError(
-            f"'{path}' is no shard of contexts ({error}). Delete it to have it made again."
-        ) from error
+        raise StrettoError(f"'{path}' is no shard of contexts ({error}). Delete it to have it made again.") from error
     if len(shard["ends"]) != 2 * len(shard["task"]) + 1:
         raise StrettoError(f"'{path}' is damaged: pictures and contexts differ. Delete it to have it made again.")
     return shard

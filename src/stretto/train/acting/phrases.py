@@ -1,0 +1,259 @@
+"""Instructions as the live agent's rings would hold them: keys and values of the frozen language side, cached.
+
+The action expert knows its task only through the language expert's keys and values, and these depend on the words
+alone. So each wording goes through the language model once, in a plan written by the cursor that also drives live
+sessions, and training joins the action expert to what was kept. Every phrase ends with the two ticks that are trained:
+one with pictures and a chunk, and the one after it, in which only the act slot is asked.
+
+An instruction comes typed or heard (the stream `heard`, two tokens a tick); half of a heard sentence is a phrase too,
+in which there is nothing to do yet; and an earlier instruction may stand before the one that holds.
+
+Needs: a network with its language model to make a book; a book that was saved needs none. Wordings: data/talk_wide.py,
+split train.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stretto.agents.duplex import SYSTEM
+from stretto.agents.network import Network
+from stretto.core.errors import StrettoError
+from stretto.core.rng import derive, generator
+from stretto.data import talk, talk_wide
+from stretto.think.memory import Pair, Whole
+from stretto.think.plan import Plan, TickPlan, write
+from stretto.think.tokens import Tokens, gather
+from stretto.train.acting.contexts import NO_TASK
+
+GOALS = tuple(talk.GOALS)
+"""The ten tasks; a context's `task` is a place in it, which is also LIBERO's number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """One phrase before it is tokens: `text` for task `task`, after `earlier` for task `before`."""
+
+    task: int
+    text: str = ""
+    before: int = NO_TASK
+    earlier: str = ""
+    form: str = "typed"
+    whole: bool = True
+
+
+def wordings(task: int, count: int, seed: int = 0) -> list[str]:
+    """At most `count` distinct ways to ask for a task, of the training split; the suite's own sentence first."""
+    found = {GOALS[task]: None}
+    for draw in range(20 * count):
+        said = talk_wide.draw("instruct", derive(seed, "wording", task, draw) % 2**31, "train", 0.0, GOALS[task])
+        found[said.text if draw % 4 else said.plain] = None
+        if len(found) >= count:
+            break
+    return list(found)
+
+
+def sayings(each: int, pairs: int, seed: int = 0) -> list[Said]:
+    """What a book holds: `each` wordings a task, typed and heard; `pairs` times each task after each other; halves."""
+    said, rng = [Said(task=NO_TASK), Said(task=NO_TASK, form="heard")], generator(seed, "sayings")
+    texts = [wordings(task, each, seed) for task in range(len(GOALS))]
+    for task, some in enumerate(texts):
+        for text in some:
+            said += [Said(task=task, text=text), Said(task=task, text=text, form="heard")]
+        said += [Said(task=task, text=str(rng.choice(some)), form="heard", whole=False) for _ in range(each // 4)]
+        for before in range(len(GOALS)):
+            for number in range(pairs if before != task else 0):
+                said.append(
+                    Said(
+                        task=task,
+                        text=str(rng.choice(some)),
+                        before=before,
+                        earlier=str(rng.choice(texts[before])),
+                        form=("typed", "heard")[number % 2],
+                    )
+                )
+    return said
+
+
+@dataclass(frozen=True, kw_only=True)
+class Language:
+    """What a batch sees of language: `keys` (batch, layers, kv, size, columns), `values` (…, columns, size).
+
+    `layers`: those of the backbone that the second axis stands for.
+    """
+
+    keys: Tensor
+    values: Tensor
+    layers: tuple[int, ...]
+
+    def exchange(self, layer: int, pairs: Mapping[str, Pair]) -> Pair:
+        """The cached columns, then the action expert's own."""
+        keys, values = pairs["action"]
+        own = keys.permute(0, 2, 3, 1), values.transpose(1, 2)
+        place = self.layers.index(layer)
+        return torch.cat([self.keys[:, place], own[0]], -1), torch.cat([self.values[:, place], own[1]], -2)
+
+
+class PhraseBook:
+    """Phrases ready to be trained under. Tensors are stacked and padded; `pick` takes some of them."""
+
+    def __init__(self, said: Sequence[Said], parts: dict[str, list[Tensor]]) -> None:
+        self.said = list(said)
+        self.parts = parts
+        self.columns = torch.tensor([keys.shape[-1] for keys in parts["keys"]])
+        self.groups: dict[tuple[int, int], list[int]] = {}
+        self.halves = [number for number, some in enumerate(said) if not some.whole]
+        for number, some in enumerate(said):
+            if some.whole:
+                self.groups.setdefault((some.task, some.before), []).append(number)
+
+    def __len__(self) -> int:
+        return len(self.said)
+
+    def group(self, task: int, before: int = NO_TASK) -> list[int]:
+        """Phrases for a task after another; those without another where the book has none."""
+        return self.groups.get((task, before)) or self.groups[(task, NO_TASK)]
+
+    def pick(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor, Tensor, Tokens]:
+        """Keys, values, visibility (batch, tokens, columns + tokens) and the action expert's tokens of some phrases."""
+        widest = int(self.columns[list(numbers)].max())
+        keys, values, visible = [], [], []
+        for number in numbers:
+            some, room = self.parts["keys"][number], widest - int(self.columns[number])
+            keys.append(torch.nn.functional.pad(some, (room, 0)))
+            values.append(torch.nn.functional.pad(self.parts["values"][number], (0, 0, room, 0)))
+            visible.append(torch.nn.functional.pad(self.parts["visible"][number], (room, 0)))
+        rest = {
+            f.name: torch.stack([self.parts[f"token.{f.name}"][number] for number in numbers])
+            for f in fields(Tokens)
+            if f.name != "stream"
+        }
+        tokens = Tokens(stream=self.parts["token.stream"][0], **rest)
+        return torch.stack(keys), torch.stack(values), torch.stack(visible), tokens
+
+    def save(self, path: Path) -> Path:
+        """Write the book (.npz); keys and values in float16, without padding."""
+        arrays = {name: torch.cat([p.flatten() for p in some]).numpy() for name, some in self.parts.items()}
+        shapes = {f"{name}.shape": np.array([p.shape for p in some]) for name, some in self.parts.items()}
+        said = np.array([[str(getattr(s, f.name)) for f in fields(Said)] for s in self.said])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        with part.open("wb") as file:
+            np.savez(file, said=said, **arrays, **shapes)  # type: ignore[arg-type]
+        return part.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "PhraseBook":
+        """A book from disk. Raises StrettoError when it is none."""
+        try:
+            with np.load(path) as file:
+                arrays = {name: file[name] for name in file.files}
+        except (OSError, ValueError) as error:
+            raise StrettoError(f"'{path}' is no book of phrases ({error}). Delete it to have it made again.") from error
+        parts = {}
+        for name in [name for name in arrays if f"{name}.shape" in arrays]:
+            shapes = arrays[f"{name}.shape"]
+            ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+            pieces = np.split(arrays[name], ends)
+            parts[name] = [torch.from_numpy(piece.reshape(shape)) for piece, shape in zip(pieces, shapes, strict=True)]
+        said = [
+            Said(task=int(task), text=text, before=int(before), earlier=earlier, form=form, whole=whole == "True")
+            for task, text, before, earlier, form, whole in arrays["said"]
+        ]
+        return cls(said, parts)
+
+
+@torch.no_grad()
+def make_book(network: Network, said: Sequence[Said]) -> PhraseBook:
+    """Send phrases through the language side. Raises StrettoError for a layout that remembers older pictures."""
+    image = network.layout["image"]
+    if image.keep >= image.every:
+        raise StrettoError(
+            f"Contexts hold one moment, but the layout keeps pictures for {image.keep} ticks and brings them every "
+            f"{image.every}: set the layout's `pictures` to {image.every - 1}."
+        )
+    parts: dict[str, list[Tensor]] = {}
+    for some in said:
+        for name, part in _phrase(network, some).items():
+            parts.setdefault(name, []).append(part)
+    return PhraseBook(said, parts)
+
+
+class _Keeping(Whole):
+    """The call's own tokens, whose keys and values are kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[int, Pair] = {}
+
+    def exchange(self, layer: int, pairs: Mapping[str, Pair]) -> Pair:
+        self.kept[layer] = super().exchange(layer, pairs)
+        return self.kept[layer]
+
+
+def _phrase(network: Network, said: Said) -> dict[str, Tensor]:
+    """One phrase: what is kept of the language side, and where the action expert's tokens stand."""
+    plan = plan_of(network, said)
+    tokens = gather(network.layout, [plan.rows], [plan.stored])
+    last = max(row.tick for row in plan.rows)
+    action, language = tokens["action"], tokens.get("language")
+    action = action.take_where(action.tick[0] >= last - 1)
+    assert language is not None
+    memory = _Keeping()
+    inputs = network.embed({"language": language}, {})
+    network.backbone(inputs, {"language": language}, memory)
+    seen = network.backbone.rule(action, language)[0].any(0)
+    language = language.take_where(seen)
+    visible = network.backbone.rule(action, Tokens.cat([language, action]))[0]
+    layers = joined(network)
+    half = torch.float16
+    found = {
+        "keys": torch.stack([memory.kept[layer][0][0][..., seen] for layer in layers]).to(half),
+        "values": torch.stack([memory.kept[layer][1][0][:, seen] for layer in layers]).to(half),
+        "visible": visible,
+        "token.stream": action.stream,
+    }
+    found |= {f"token.{f.name}": getattr(action, f.name)[0] for f in fields(Tokens) if f.name != "stream"}
+    return found
+
+
+def joined(network: Network) -> tuple[int, ...]:
+    """The layers of the language expert in which the action expert stands."""
+    return network.backbone.config.experts["action"].places(network.backbone.depth)
+
+
+def plan_of(network: Network, said: Said) -> Plan:
+    """A session that reads the system prompt, then the phrase, and ends with a tick of pictures and the next one."""
+    layout = network.layout
+    halt = layout.vocabularies["act"].id("<halt>")
+    ticks: list[TickPlan] = []
+    for text, whole in ((said.earlier, True), (said.text, said.whole)):
+        ids = encode(network, text)
+        ids = ids if whole else ids[: max(1, len(ids) // 2)]
+        if ids and said.form == "typed":
+            ticks.append(TickPlan(content={"typed": ids}, said={"act": [halt]}))
+        elif ids:
+            words = [*ids, layout.token("heard", "close")] if whole else ids
+            size = layout["heard"].tokens
+            ticks += [
+                TickPlan(said={"heard": words[at : at + size], "act": [halt]}) for at in range(0, len(words), size)
+            ]
+    every = layout["image"].every
+    ticks += [TickPlan(said={"act": [halt]})] * (-len(ticks) % every)
+    seen = {name: layout[name].tokens for name in ("image", "proprio", "playback", "chunk") if name in layout.index}
+    ticks.append(TickPlan(content=seen, said={"act": [halt]}))
+    ticks.append(TickPlan(content={"playback": 1} if "playback" in seen else {}, said={"act": [halt]}))
+    system = network.text.encode(SYSTEM, special=True) if network.text else [1]
+    return write(layout, ticks, system)
+
+
+def encode(network: Network, text: str) -> list[int]:
+    """The tokens of a text; without a tokenizer (size debug) a number for each word."""
+    if network.text is not None:
+        return network.text.encode(text)
+    size = network.layout.vocabularies["text"].table.size
+    return [3 + derive(0, word) % (size - 3) for word in text.split()][: network.layout["typed"].tokens]

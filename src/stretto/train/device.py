@@ -1,0 +1,27 @@
+"""Device and precision, chosen once, with the reason in words."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where and how to compute: `low` is the type of matrix products under `products()`, None the weights' own."""
+
+    name: str
+    low: torch.dtype | None
+    why: str
+
+    def products(self) -> AbstractContextManager:
+        """Inside, matrix products run in `low`."""
+        return torch.autocast(self.name, self.low) if self.low is not None else nullcontext()
+
+
+def choose() -> Device:
+    """A GPU with bfloat16 products where there is one, else the CPU in float32."""
+    if torch.cuda.is_available():
+        return Device("cuda", torch.bfloat16, f"{torch.cuda.get_device_name()}: bfloat16 products, float32 weights")
+    why = f"no GPU: float32 on {torch.get_num_threads()} thread(s); bfloat16 products are slower without AMX"
+    return Device("cpu", None, why)

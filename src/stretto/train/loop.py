@@ -1,0 +1,204 @@
+"""The training loop of every stage: AdamW, a schedule, averaged weights, checkpoints, and progress with the time left.
+
+    loop = Loop.Config(steps=20_000).build(stage, folder, device, say)
+    finished = loop.run(minutes=150)          # again, and it goes on where it stood
+
+Everything random follows from (seed, step), and all state is written with its bits: a training that was killed and
+resumed has the loss curve of one that was not (a test holds it). The averaged weights (Polyak; decay ramped up in the
+first steps) are those that are validated, sampled and shipped. Files in `folder`: `state.safetensors`, `metrics.jsonl`,
+`training.html` with the curves, `samples/`.
+
+Does not know what is trained (train/stage.py).
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stretto.core.clock import Stopwatch
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.core.errors import StrettoError
+from stretto.core.rng import derive
+from stretto.train.device import Device
+from stretto.train.page import write_page
+from stretto.train.schedule import Schedule
+from stretto.train.stage import Stage
+from stretto.train.state import read_state, write_state
+
+
+class Loop(Configurable):
+    """Trains a stage up to a number of steps, in as many runs as it takes."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`accumulate`: parts of a step whose gradients are summed. `ema`: decay of the averaged weights. `log`,
+        `validate`, `sample`: every so many steps, 0 is never. `save_s`: seconds between checkpoints.
+        """
+
+        steps: int = 20_000
+        lr: float = 4e-4
+        decay: float = 0.02
+        clip: float = 1.0
+        accumulate: int = 1
+        ema: float = 0.9995
+        schedule: Schedule.Config = field(default_factory=Schedule.Config)
+        seed: int = 0
+        log: int = 20
+        validate: int = 500
+        sample: int = 0
+        save_s: float = 180.0
+
+    def __init__(
+        self, config: Config, stage: Stage, folder: Path, device: Device, say: Callable[[str], None] = print
+    ) -> None:
+        self.config, self.stage, self.folder, self.device, self.say = config, stage, folder, device, say
+        self.schedule: Schedule = config.schedule.build()
+        self.weights = dict(stage.parameters())
+        self.averaged = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        matrices = [weight for weight in self.weights.values() if weight.dim() > 1]
+        others = [weight for weight in self.weights.values() if weight.dim() < 2]
+        groups = [{"params": matrices, "weight_decay": config.decay}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), fused=True)
+        self.step = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._resume()
+
+    def run(self, minutes: float | None = None, until: int | None = None) -> bool:
+        """Train until step `until` (default: the last) or for `minutes`; whether that step was reached."""
+        end = min(self.config.steps, until or self.config.steps)
+        watch, saved, first = Stopwatch(), Stopwatch(), self.step
+        sums: dict[str, float] = {}
+        while self.step < end:
+            if minutes is not None and watch.seconds() > 60 * minutes:
+                break
+            for name, value in self._one().items():
+                sums[name] = sums.get(name, 0.0) + value
+            self.step += 1
+            if self.config.log and self.step % self.config.log == 0:
+                rate = (self.step - first) / watch.seconds()
+                self._log("train", {name: value / self.config.log for name, value in sums.items()})
+                self._tell(sums, rate, end)
+                sums = {}
+            self._look()
+            if saved.seconds() > self.config.save_s:
+                self.save()
+                saved = Stopwatch()
+        self.save()
+        return self.step >= end
+
+    def _one(self) -> dict[str, float]:
+        """One step of the optimizer."""
+        c, terms = self.config, {}
+        for part in range(c.accumulate):
+            generator = torch.Generator(self.device.name).manual_seed(derive(c.seed, "step", self.step, part))
+            with self.device.products():
+                loss, told = self.stage.loss(self.stage.batch(self.step, part), generator)
+            (loss / c.accumulate).backward()
+            for name, value in {"loss": loss.detach(), **told}.items():
+                terms[name] = terms.get(name, 0.0) + float(value) / c.accumulate
+        norm = torch.nn.utils.clip_grad_norm_(list(self.weights.values()), c.clip)
+        if not torch.isfinite(norm):
+            raise StrettoError(
+                f"The gradient of step {self.step} is not finite (loss terms {terms}). The last checkpoint is kept; "
+                f"lower the learning rate ({c.lr}) and go on."
+            )
+        lr = c.lr * self.schedule(self.step, c.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        keep = min(c.ema, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.averaged.values()), list(self.weights.values()), 1 - keep)
+        return {**terms, "grad": float(norm), "lr": lr}
+
+    @contextmanager
+    def average(self) -> Iterator[None]:
+        """Inside, the stage has the averaged weights."""
+        kept = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                weight.copy_(self.averaged[name])
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, weight in self.weights.items():
+                    weight.copy_(kept[name])
+
+    def save(self) -> Path:
+        """Write the whole state, and the page."""
+        tensors: dict[str, Tensor] = {}
+        for name, weight in self.weights.items():
+            state = self.optimizer.state.get(weight, {})
+            tensors[f"weight/{name}"], tensors[f"averaged/{name}"] = weight.detach(), self.averaged[name]
+            tensors |= {f"{key}/{name}": state[key] for key in ("exp_avg", "exp_avg_sq") if key in state}
+        path = write_state(self.folder / "state.safetensors", tensors, {"step": self.step})
+        write_page(self.folder)
+        return path
+
+    @torch.no_grad()
+    def _resume(self) -> None:
+        """Go on from the folder's state, if there is one. Raises StrettoError when it is of other weights."""
+        found = read_state(self.folder / "state.safetensors")
+        if found is None:
+            return
+        tensors, facts = found
+        wrong = {f"weight/{n}" for n in self.weights} ^ {n for n in tensors if n.startswith("weight/")}
+        if wrong or any(tensors[f"weight/{n}"].shape != w.shape for n, w in self.weights.items()):
+            raise StrettoError(
+                f"The training state in {self.folder} is of another network (for instance {sorted(wrong)[:2]}). "
+                f"Choose another folder, or delete state.safetensors to begin anew."
+            )
+        self.step = int(facts["step"])
+        for name, weight in self.weights.items():
+            weight.copy_(tensors[f"weight/{name}"])
+            self.averaged[name].copy_(tensors[f"averaged/{name}"])
+            if f"exp_avg/{name}" in tensors:
+                self.optimizer.state[weight] = {
+                    "step": torch.tensor(float(self.step), device=weight.device),
+                    **{key: tensors[f"{key}/{name}"].to(weight.device) for key in ("exp_avg", "exp_avg_sq")},
+                }
+        self._forget_later()
+        self.say(f"going on at step {self.step}")
+
+    def _forget_later(self) -> None:
+        """Take out of the metrics what a killed run had logged after its last checkpoint."""
+        path = self.folder / "metrics.jsonl"
+        if path.is_file():
+            lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= self.step]
+            path.write_text("".join(f"{line}\n" for line in lines))
+
+    def _look(self) -> None:
+        """Validation and a sample when they are due, with the averaged weights."""
+        c = self.config
+        for name, every, look in (
+            ("held", c.validate, lambda: self.stage.validate()),
+            ("sample", c.sample, lambda: self.stage.sample(self.step, self.folder / "samples")),
+        ):
+            if every and self.step % every == 0:
+                with self.average(), torch.no_grad():
+                    found = look()
+                if found:
+                    self._log(name, found)
+                    self.say(f"step {self.step} {name}: " + _listed(found))
+
+    def _log(self, kind: str, numbers: Mapping[str, float]) -> None:
+        row: dict[str, Any] = {"step": self.step, "kind": kind, **{k: round(float(v), 6) for k, v in numbers.items()}}
+        with (self.folder / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def _tell(self, sums: Mapping[str, float], rate: float, end: int) -> None:
+        shown = {name: value / self.config.log for name, value in sums.items() if name != "lr"}
+        left = (end - self.step) / max(rate, 1e-9) / 60
+        self.say(f"step {self.step} of {end}, {rate:.2f} steps/s, {left:.0f} min left: {_listed(shown)}")
+
+
+def _listed(numbers: Mapping[str, float]) -> str:
+    return " ".join(f"{name} {value:.4f}" for name, value in numbers.items())
