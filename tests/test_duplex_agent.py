@@ -152,6 +152,29 @@ def test_a_forked_state_goes_its_own_way_and_the_first_does_not_notice():
     assert len(begun) == 3
 
 
+@pytest.mark.parametrize("words", ["", "abc"])
+def test_under_the_control_given_words_take_the_place_of_what_is_heard(words):
+    class Letters:
+        def encode(self, text, special=False):
+            return [3] if special else [ord(letter) - ord("a") for letter in text]
+
+        def push(self, ids, waiting):
+            return "".join(chr(ord("a") + each) for each in ids), b""
+
+    agent = agent_of(temperature=1.0)
+    agent.network.text = Letters()
+    controlled = agent.with_heard(words)
+    heard = {}
+    for each in (agent, controlled):
+        state = each.start(context())
+        heard[each] = ""
+        for tick in range(1, 13):
+            output, state = each.step(observation(tick), state)
+            heard[each] += output.heard
+    assert heard[controlled] == words
+    assert len(heard[agent]) > 3
+
+
 def test_an_observation_with_nan_ends_the_session_and_leaves_a_flight_to_replay(tmp_path):
     with pytest.raises(SessionFault, match=rf"Tick {BREAKS_AT} .*proprio\[0\] = nan") as caught:
         run(agent_of(), world=Broken, flight=Recorded.Config(folder=str(tmp_path)))

@@ -20,6 +20,7 @@ from stretto.bench.duplex.refusals import SPARE, VISUAL
 from stretto.bench.duplex.scenario import Case, Sheet, paused
 from stretto.bench.duplex.scenarios import SCENARIOS, ask_scene
 from stretto.bench.duplex.watched import Watched
+from stretto.bench.duplex_cascade import DuplexCascade
 from stretto.core.clock import VirtualClock
 from stretto.core.errors import StrettoError
 from stretto.core.protocols import Context
@@ -221,10 +222,16 @@ def test_a_person_sees_goals_and_standing_arms():
 # arms and controls
 
 
-@pytest.mark.parametrize("name", ["cascade_policy", "duplex", "silence", "shuffled_images:cascade_policy"])
+@pytest.mark.parametrize("name", ["cascade_policy", "shuffled_images:cascade_policy"])
 def test_an_arm_that_cannot_run_yet_says_what_is_missing(name):
     with pytest.raises(StrettoError, match="cannot run yet: it needs"):
         arms.open_arm(name, Mouth())
+
+
+def test_one_trial_of_any_arm_can_be_named():
+    found = DuplexCascade().find("heard_off:duplex/x0.5/stop/dev7")
+    assert found.params == {"arm": "heard_off:duplex", "scenario": "stop", "number": 7, "split": "dev", "delays": 0.5}
+    assert DuplexCascade().find("duplex/x1/stopp/dev7") is None
 
 
 def test_an_unknown_arm_is_answered_with_the_nearest():

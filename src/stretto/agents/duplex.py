@@ -64,7 +64,8 @@ class Duplex(Configurable):
     class Config(BaseConfig):
         """`weights`: directory or hub id of a checkpoint (agents/checkpoint.py), which brings its own `size`.
         `live`: 4- or 8-bit weights (CPU). `committed`: actions of the last chunk that a new one continues.
-        `temperature`: of the text slots, 0 is greedy. `rate`: of the chunks, in Hz.
+        `temperature`: of the text slots, 0 is greedy. `rate`: of the chunks, in Hz. `heard`: a control; these words
+        take the place of those that it hears, "" of none.
         """
 
         weights: str = ""
@@ -74,6 +75,7 @@ class Duplex(Configurable):
         committed: int = 6
         temperature: float = 0.0
         rate: float = 20.0
+        heard: str | None = None
 
     privileged = False
     cameras_hz = 2.5
@@ -123,6 +125,7 @@ class Duplex(Configurable):
                 name: self._pick(scores[0, 0], state.context.seed, cursor.passes, name)
                 for name, scores in self.network.answers(states, tokens).items()
             }
+            self._replace_heard(answers, cursor)
             if given and "chunk" in content:
                 chunk = self._draw(self.network.context(states, tokens), obs, state)
             for name, token in answers.items():
@@ -174,6 +177,19 @@ class Duplex(Configurable):
             return int(scores.argmax())
         generator = torch.Generator().manual_seed(derive(int(seed[0]), *seed[1:]))
         return int(torch.multinomial(torch.softmax(scores / self.config.temperature, -1), 1, generator=generator))
+
+    def with_heard(self, words: str) -> "Duplex":
+        """The same agent with `words` in place of what it hears: a control."""
+        return Duplex(replace(self.config, heard=words, live=False), self.network)
+
+    def _replace_heard(self, answers: dict[str, int], cursor: Cursor) -> None:
+        """Under the control: the next of the given words whenever the model hears one, then nothing."""
+        nothing = self.layout.token("heard", "nothing") if "heard" in answers else None
+        if self.config.heard is None or nothing is None or answers["heard"] == nothing:
+            return
+        words = self.network.text.encode(self.config.heard) if self.network.text else []
+        place = cursor.counts[self.layout.index["heard"]]
+        answers["heard"] = words[place] if place < len(words) else nothing
 
     def _draw(self, context: tuple[Tensor, Tensor], obs: Observation, state: State) -> ActionChunk:
         """A chunk that begins now and goes on from what is committed of the last one."""

@@ -101,13 +101,17 @@ def run_card(
 
 
 def run_one(benchmark: Benchmark, key: str, n: int | None = None) -> list[Row]:
-    """Runs the one trial `key` in this process and returns its rows; nothing is written. Raises StrettoError."""
+    """Runs the one trial `key` in this process and returns its rows; nothing is written. Raises StrettoError.
+
+    A benchmark's own `find(key)`, if it has one, knows trials beyond those that its card holds.
+    """
     trials = {trial.key: trial for trial in benchmark.trials(n)}
-    if key not in trials:
+    trial = trials.get(key) or getattr(benchmark, "find", trials.get)(key)
+    if trial is None:
         raise unknown(f"trial of benchmark {benchmark.name}", key, trials)
     state = benchmark.open()
     try:
-        return checked(benchmark.run(trials[key], state), _defaults(benchmark))
+        return checked(benchmark.run(trial, state), _defaults(benchmark))
     finally:
         benchmark.close(state)
 

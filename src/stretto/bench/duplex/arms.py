@@ -5,13 +5,14 @@
     cascade              fixed silence ends the turn; rules; privileged skill
     cascade_smart_turn   the same with Smart-Turn's end of turn
     cascade_policy       the same ears and voice, a pixel policy, no simulator state: runs when a policy does
-    duplex               the learned agent: runs when its weights do
+    duplex               the learned agent
     commonest            the scripted arm, but every scene question gets its type's commonest answer
 
 A control is an arm with something taken away: `silence` (nobody is heard), `wrong_instruction` (another task's),
 `shuffled_images` (pictures of another task's episode), `heard_off` and `heard_wrong` (the stream of heard text is cut,
-or forced to another task's words), `silent_twin` (the first line only, so that what speaking costs is measured on equal
-init states: row `twin_success`). Controls are made of a base arm: `silence:cascade`; the bare name means `duplex`.
+or another task's words take its place), `silent_twin` (the first line only, so that what speaking costs is measured on
+equal init states: row `twin_success`). Controls are made of a base arm: `silence:cascade`; the bare name means
+`duplex`.
 """
 
 from collections.abc import Callable, Mapping
@@ -144,6 +145,13 @@ def _smart_turn(name: str, voice: Voice) -> Arm:
     return Arm(name=name, privileged=True, agent=lambda director: agent)
 
 
+def _duplex(name: str, voice: Voice) -> Arm:
+    from stretto.agents.duplex import Duplex
+
+    agent = Duplex.Config().build()
+    return Arm(name=name, privileged=False, agent=lambda director: agent, cameras_hz=Duplex.cameras_hz)
+
+
 def _missing(what: str) -> Callable[[str, Voice], Arm]:
     def make(name: str, voice: Voice) -> Arm:
         raise StrettoError(f"The arm '{name}' cannot run yet: {what}.")
@@ -158,7 +166,7 @@ ARMS: dict[str, Callable[[str, Voice], Arm]] = {
     "cascade": _cascade,
     "cascade_smart_turn": _smart_turn,
     "cascade_policy": _missing("it needs a pixel policy, and no trained policy is in this checkout"),
-    "duplex": _missing("it needs the duplex agent and its weights, and neither is in this checkout"),
+    "duplex": _duplex,
 }
 
 
@@ -213,7 +221,7 @@ def _shuffled_images(arm: Arm) -> Arm:
     return replace(arm, shuffled=True)
 
 
-def _heard(mode: str) -> Callable[[Arm], Arm]:
+def _heard(wrong: bool) -> Callable[[Arm], Arm]:
     def control(arm: Arm) -> Arm:
         def agent(director: Director) -> Any:
             made = arm.agent(director)
@@ -222,7 +230,9 @@ def _heard(mode: str) -> Callable[[Arm], Arm]:
                     f"The control '{arm.name}' needs an agent with a stream of heard text (a method `with_heard`); "
                     f"{type(made).__name__} has none."
                 )
-            return made.with_heard(mode)
+            asked = {prompt.reaction.goal for prompt in director.prompts}
+            other = next(task for task in director.world.env.tasks if task not in asked)
+            return made.with_heard(f"{other}." if wrong else "")
 
         return replace(arm, agent=agent)
 
@@ -234,6 +244,6 @@ CONTROLS: Mapping[str, Callable[[Arm], Arm]] = {
     "wrong_instruction": _wrong_instruction,
     "silent_twin": _silent_twin,
     "shuffled_images": _shuffled_images,
-    "heard_off": _heard("off"),
-    "heard_wrong": _heard("wrong"),
+    "heard_off": _heard(wrong=False),
+    "heard_wrong": _heard(wrong=True),
 }

@@ -4,6 +4,7 @@ A trial's key says all of it: `cascade/x1/stop/test7`. Official init states (spl
 only; a smoke run and a card of fewer trials than the standard use development placements, voices and wordings.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,6 +51,15 @@ class ExamCard(ABC):
     @abstractmethod
     def trials(self, n: int | None) -> list[Trial]:
         """All trials of the card."""
+
+    def find(self, key: str) -> Trial | None:
+        """Any arm in any scenario, on this card or not: `duplex/x1/stop/dev7`."""
+        found = re.fullmatch(r"([\w:]+)/x([\d.]+)/(\w+)/(dev|test)(\d+)", key)
+        if found is None or found[3] not in SCENARIOS:
+            return None
+        arm, delays, scenario, split, number = found.groups()
+        params = {"arm": arm, "scenario": scenario, "number": int(number), "split": split, "delays": float(delays)}
+        return Trial(key, params)
 
     def open(self) -> Exams:
         """Nothing yet: worlds are opened by split."""
