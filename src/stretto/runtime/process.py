@@ -24,9 +24,9 @@ from stretto.runtime.world import Command, Report, World
 class WorldProcess:
     """The same methods as `World`, played in a child process. Use as a context manager.
 
-    Two bytes in shared memory halt the arm before its next control period: the flag of the reflex, which a reset
-    clears, and the `latch` of the stop button, which stays until it is let go. The latch may be made outside (`latch`)
-    and handed in, so that whoever holds it needs nobody's attention to halt the arm.
+    Two bytes in shared memory halt the arm before its next control period: the flag of the reflex, an alarm each time,
+    and the `latch` of the stop button, which stays until it is let go. The latch may be made outside (`latch`) and
+    handed in, so that whoever holds it needs nobody's attention to halt the arm.
     """
 
     def __init__(self, config: World.Config, latch: Any = None) -> None:
@@ -84,8 +84,15 @@ class WorldProcess:
         return self._call("judge", goal)
 
     def halt_flag(self, on: bool = True) -> None:
-        """Halt before the next `apply`, without waiting for a message to be read."""
+        """Halt before the next `apply`, without waiting for a message to be read. The world takes the flag down; the
+        arm stands until it is moved.
+        """
         self._flag.value = int(on)
+
+    @property
+    def flag(self) -> Any:
+        """The reflex's byte in shared memory: 1 is an alarm, and the world puts it back to 0."""
+        return self._flag
 
     def latch(self, on: bool = True) -> None:
         """The stop button: as the halt flag, and it stays through resets until it is let go."""
@@ -157,7 +164,7 @@ def _serve(config: World.Config, pipe: Connection, flag: Any, latch: Any) -> Non
     """The child's whole life."""
     out = _Sender(pipe)
     try:
-        world = World(config, halt_flag=lambda: bool(flag.value or latch.value))
+        world = World(config, halt_flag=lambda: bool(latch.value), alarm=lambda: _taken(flag))
     except Exception as error:  # the edge of the process: whatever it is, the owner must hear of it
         out.answer(_told(error, "the world could not be built"))
         out.close()
@@ -173,6 +180,14 @@ def _serve(config: World.Config, pipe: Connection, flag: Any, latch: Any) -> Non
         world.make_safe()
         world.close()
         out.close()
+
+
+def _taken(flag: Any) -> bool:
+    """Whether the flag was up; it is down now. One that is raised in between is of the same moment."""
+    up = bool(flag.value)
+    if up:
+        flag.value = 0
+    return up
 
 
 class _Sender:

@@ -22,7 +22,20 @@ from stretto.core.protocols import Env, Execution
 from stretto.core.signals import Act, ActionChunk, Event, Image, Kind, Observation, SkillRequest
 from stretto.runtime.skill import Skill
 
-Command = ActionChunk | Act | SkillRequest
+REFLEX = "reflex"
+"""What the text of an event begins with when the reflex halted the arm."""
+AFTER_ALARM_S = 0.1
+"""A MOVE that comes sooner after an alarm of the reflex was decided before it, and is not obeyed."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """The reflex heard a word that stops: the arm halts, until the agent moves it again."""
+
+    word: str
+
+
+Command = ActionChunk | Act | SkillRequest | Alarm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +87,11 @@ class World(Configurable):
         film_size: int = 256
         env_log: str = ""
 
-    def __init__(self, config: Config, halt_flag: Callable[[], bool] = lambda: False) -> None:
-        self.config, self._halt_flag = config, halt_flag
+    def __init__(
+        self, config: Config, halt_flag: Callable[[], bool] = lambda: False, alarm: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`halt_flag` keeps the arm halted as long as it is true; `alarm` is true once for each alarm of the reflex."""
+        self.config, self._halt_flag, self._alarm = config, halt_flag, alarm
         self._warm: set[int] = set()
         self.began = False
         extra = {"log": config.env_log} if config.env_log else {}
@@ -91,7 +107,7 @@ class World(Configurable):
         self._commands: list[tuple[float, int, Command]] = []
         self._count = self.period = 0
         self.slipped = 0.0
-        self.halted = False
+        self.halted, self._alarmed_at = False, -1.0
         self._report = Report()
         self.execution: Execution = registry.build("execution", self.config.execution, actions=self.env.actions)
 
@@ -145,6 +161,8 @@ class World(Configurable):
         t = self.t
         while self._commands and self._commands[0][0] <= t + 1e-9:
             self._obey(heapq.heappop(self._commands)[2], t)
+        if self._alarm():
+            self._obey(Alarm(""), t)
         if self._halt_flag() and not self.halted:
             self._obey(Act.HALT, t)
         if self.skill is not None and not self.halted:
@@ -169,11 +187,15 @@ class World(Configurable):
             if self.skill is None:
                 raise StrettoError(f"This world has no skill: it was built without an expert (asked: {command}).")
             self._report.events += self.skill.request(command, t)
+        elif isinstance(command, Alarm):
+            self.halted, self._alarmed_at = True, t
+            self.execution.halt()
+            self._note(Kind.ACTION_HALTED, t, f"{REFLEX}: {command.word}" if command.word else REFLEX)
         elif command is Act.HALT and not self.halted:
             self.halted = True
             self.execution.halt()
             self._note(Kind.ACTION_HALTED, t)
-        elif command is Act.MOVE and self.halted:
+        elif command is Act.MOVE and self.halted and t - self._alarmed_at >= AFTER_ALARM_S - 1e-9:
             self.halted = False
             self._note(Kind.ACTION_RESUMED, t)
 
