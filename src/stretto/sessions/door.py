@@ -48,13 +48,15 @@ class Door:
     """The two directions of a live session. `send` must not block; it is called in the session's thread.
 
     `keep_s`: how much of itself the session keeps. `lag_s`: how much later the listener hears the voice than the mixer
-    plays it, as he says himself. `closed`: the session ends at its next tick. `context`: what the agent was told.
+    plays it, as he says himself. `closed`: the session ends at its next tick. `context`: what the agent was told;
+    `now`: the session's time.
     """
 
     def __init__(self, send: Callable[[Flow], None], ear: Microphone | None = None, keep_s: float = 120.0) -> None:
         self.ear, self.keep_s = ear or Microphone(), keep_s
         self.lag_s, self.closed = 0.0, False
         self.context: Context | None = None
+        self.now: Callable[[], float] = lambda: 0.0
         self._send, self._orders = send, deque[Order]()
         self._flow, self._voice = Flow(), list[np.ndarray]()
 
@@ -72,7 +74,7 @@ class Door:
 
     def open(self, now: Callable[[], float], context: Context) -> None:
         """The session begins: from here on `now` tells its time, and the microphone is open."""
-        self.context = context
+        self.context, self.now = context, now
         self.ear.open(now)
 
     def see(self, event: Event) -> None:
