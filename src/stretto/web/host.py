@@ -8,6 +8,7 @@ process dies with it, and the world, whose owner is gone, halts its arm.
 
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -59,6 +60,7 @@ class Host:
         self._sessions = 0
         self._teller: Teller | None = None
         self._running = False
+        self._announce: Callable[[], None] | None = None
         self._by = ""
 
     def run(self) -> None:
@@ -102,7 +104,7 @@ class Host:
         facts = {"tasks": list(world.tasks), "cameras": list(world.cameras), "privileged": agent.privileged}
         if self.latch.value:
             self._teller.asked = (0.0, self._by)
-        self._state("running", live, **facts)
+        self._announce = lambda: self._state("running", live, **facts)
         self._running = True
         try:
             trace = run_open(live, world, agent, self.visitor, self.door)
@@ -138,7 +140,10 @@ class Host:
     def _send(self, flow: Flow) -> None:
         """From the session's thread: messages now, pictures encoded by the post."""
         assert self._teller is not None
-        self.post.send(("say", self._teller.tell(flow)))
+        if self._announce is not None:
+            self._announce()
+            self._announce = None
+        self.post.send(("say", self._teller.tell(flow, bool(self.latch.value))))
         for image in flow.images:
             self.post.send(("picture", image), loses=True)
 

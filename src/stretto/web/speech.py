@@ -91,9 +91,11 @@ class Teller:
         self._open: deque[_Sentence] = deque()
         self._count = 0
         self._place: np.ndarray | None = None
+        self._halted = False
 
-    def tell(self, flow: Flow) -> list[Message]:
-        """All messages of a flow, in order; pictures are still raw (`picture` makes their JPEG)."""
+    def tell(self, flow: Flow, latched: bool = False) -> list[Message]:
+        """All messages of a flow but its pictures, in order. `latched`: the stop button is down, so an arm that is told
+        to move does not, and nothing is said of that."""
         out: list[Message] = []
         ends: list[Message] = []
         for event in flow.events:
@@ -101,13 +103,18 @@ class Teller:
                 out += self._begin(event)
             elif event.kind in (Kind.SPEECH_STOPPED, Kind.SPEECH_CUT):
                 ends += self._end(event)
-            else:
+            elif not (latched and self._still(event)):
                 out += self._event(event)
         out += self._sound(flow) + ends
         out.append(self._pulse(flow))
         if flow.tick is not None:
             out.append(self._tick(flow))
         return out
+
+    def _still(self, event: Event) -> bool:
+        """Whether an event is about an arm that was told to move and stands all the same."""
+        was, self._halted = self._halted, event.kind is Kind.ACTION_HALTED or self._halted
+        return event.kind is Kind.ACTION_RESUMED or (event.kind is Kind.ACTION_HALTED and was)
 
     def _begin(self, event: Event) -> list[Message]:
         self._count += 1
@@ -166,6 +173,8 @@ class Teller:
             return [message("session.late", event.t, source=event.source, text=event.text)]
         if event.kind is Kind.FAULT:
             return [message("error", event.t, error={"type": "session", "code": "fault", "message": event.text})]
+        if event.kind in (Kind.ACTION_HALTED, Kind.ACTION_RESUMED):
+            self._halted = event.kind is Kind.ACTION_HALTED
         if event.kind in ACTIONS:
             return [message(ACTIONS[event.kind], event.t, goal=event.text, source=event.source, **self._why(event))]
         return []

@@ -1,7 +1,7 @@
 """What a client may send: parsed and judged before anybody acts on it.
 
 Each event is one JSON object in a text message with a `type`. A refusal is a `WireError`, which the client gets as an
-`error` event: what was expected, what came, and the `event_id` of the message if it had one. docs/wire.md has all of it.
+`error` event: what was expected, what came, and the `event_id` of the message if it had one. All of it: docs/wire.md.
 """
 
 import base64
