@@ -334,11 +334,14 @@ def test_worst_cases_are_false_answers_and_longest_times():
 def test_the_readme_table_is_filled_once_and_a_stale_one_is_found(here, repo, capsys):
     run_card(Toy(), **here)
     path = repo / "README.md"
-    path.write_text(f"# Toy\n{readme.START}\nold\n{readme.END}\nend\n")
-    options = ["--readme", str(path), "--results", str(here["out"])]
+    (repo / "docs").mkdir()
+    for page_path in (path, repo / "docs" / "exam.md"):
+        page_path.write_text(f"# Toy\n{readme.START}\nold\n{readme.END}\nend\n")
+    options = ["--root", str(repo), "--results", str(here["out"])]
     assert readme.main([*options, "--check"]) == 1
     assert readme.main(options) == 0
     assert readme.main([*options, "--check"]) == 0
+    assert "No card of the exam has been made yet." in (repo / "docs" / "exam.md").read_text()
     text = path.read_text()
     assert "| [toy](results/toy.html) | success | a | 12 | 91.7 % [64.6, 98.5] |" in text
     assert text.endswith("\nend\n")

@@ -47,6 +47,7 @@ class ExamCard(ABC):
     seconds_per_trial = 8.0
     patience_s = 400.0
     clips = 17
+    headline = ("passed", "verdict_right", "time_error_s", "scene_answer", "identical", "stop_latency_s")
 
     @abstractmethod
     def trials(self, n: int | None) -> list[Trial]:
