@@ -27,7 +27,9 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What an agent is told when a session starts. Nothing in it leads to simulator state."""
+    """What an agent is told when a session starts. Nothing in it leads to simulator state. `reflex`: whether a word
+    that stops halts the arm before the agent knows of it.
+    """
 
     tasks: tuple[str, ...]
     tick_s: float
@@ -35,6 +37,7 @@ class Context:
     actions: int
     seed: int
     jobs: Jobs
+    reflex: bool = False
 
 
 @runtime_checkable

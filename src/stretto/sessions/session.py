@@ -36,13 +36,17 @@ from stretto.runtime.flight import Fault, Recorded, agent_name
 from stretto.runtime.jobs import DrawnJobs, ThreadJobs
 from stretto.runtime.mixer import Mixer
 from stretto.runtime.process import WorldProcess
+from stretto.runtime.reflex import Reflex, ReflexProcess
 from stretto.runtime.world import Command, Report, World
 from stretto.sessions.door import PUMP_S, Door
+from stretto.sessions.guard import Guard, OwnVoice
 from stretto.sessions.microphone import Microphone
 from stretto.sessions.trace import Tick, Trace
 
 STAND_S = 1.0
 """How long a session watches the arm stand after a fault."""
+FRAME_S = 0.032
+"""How often a session on the wall clock listens for the reflex."""
 ECHO_S = 0.02
 """How long the agent's voice takes from its mouth to its microphone."""
 
@@ -86,12 +90,14 @@ class Session(Configurable):
 
         `echo`: gain with which the agent's own voice comes back into the microphone. `flight`: how much the flight
         recorder keeps, and where a fault's last seconds are written. `voice_rate`: samples a second of its voice.
+        `cancel`: its voice is taken out of what the agent hears.
         """
 
         tick_s: float = 0.2
         voice_rate: int = 22_050
         noise_dbfs: float = -65.0
         echo: float = 0.0
+        cancel: bool = False
         flight: Recorded.Config = field(default_factory=Recorded.Config)
 
     def __init__(
@@ -103,9 +109,11 @@ class Session(Configurable):
         delays: Delays,
         observers: Sequence[Observer] = (),
         door: Door | None = None,
+        reflex: Reflex | ReflexProcess | None = None,
     ) -> None:
         self.config, self.world, self.agent = config, world, agent
         self.clock, self.delays, self.door = clock, delays, door
+        self.guard = Guard(reflex, world.post, clock, delays) if reflex is not None else None
         self.observers = (*observers, *([door] if door else []))
 
     def run(
@@ -136,9 +144,13 @@ class Session(Configurable):
             actions=actions,
             seed=seed,
             jobs=jobs,
+            reflex=self.guard is not None,
         )
         try:
-            with cores.alone() if own_core else nullcontext():
+            with (
+                cores.alone() if own_core else nullcontext(),
+                self.guard.tapping(self.door) if self.guard else nullcontext(),
+            ):
                 state = self.recorder.start(context)
                 self.zero = self.clock.now()
                 if isinstance(self.clock, WallClock):
@@ -187,6 +199,9 @@ class Session(Configurable):
         self.user, self.mixer = user, Mixer.Config(rate=self.config.voice_rate).build()
         self.ear: _Ear | Microphone = self.door.ear if self.door is not None else _Ear()
         self._early: list[Event] = []
+        self._own_voice = OwnVoice(self.config.tick_s) if self.config.cancel else None
+        if self.guard is not None:
+            self.guard.begin(seed, self.config.noise_dbfs)
         self._rng = generator(seed, "microphone")
         self.zero, self._heard_until, self._voiced_until = self.clock.now(), 0.0, 0.0
         self._voice: list[np.ndarray] = []
@@ -215,6 +230,9 @@ class Session(Configurable):
         while self.door is not None and (now := self._now()) < t - PUMP_S:
             self.clock.wait_until(self.zero + now + PUMP_S)
             self._pump(self.door, min(self._now(), t))
+        while self.guard and self.door is None and self.clock.name == "wall" and (now := self._now()) < t - FRAME_S:
+            self.clock.wait_until(self.zero + now + FRAME_S)
+            self.guard.hear(self.ear, min(self._now(), t))
         self.clock.wait_until(self.zero + t)
         obs = self._collect(number, t)
         begun = self._now()
@@ -265,6 +283,8 @@ class Session(Configurable):
         self._pictures = [(ready, image) for ready, image in self._pictures if ready > t]
         sound = Sound(samples=(samples + floor).astype(np.float32), rate=HEARING_RATE)
         self._mic.append(sound.samples)
+        if self._own_voice is not None:
+            sound = Sound(samples=self._own_voice.out_of(sound.samples), rate=HEARING_RATE)
         return Observation(
             t=t,
             tick=number,
@@ -278,16 +298,23 @@ class Session(Configurable):
         )
 
     def _catch_up(self, t: float) -> list[Event]:
-        """World and voice up to `t`, and what happened there."""
+        """Voice, reflex and world up to `t`, and what happened there."""
         events: list[Event] = []
-        report = self.world.advance(t)
-        self._absorb(report, events)
         voice, spoken = self.mixer.advance(t)
         self._voice.append(voice)
         if self.config.echo:
             echo = Sound(samples=(self.config.echo * voice).astype(np.float32), rate=self.mixer.config.rate)
             self.ear.add(self._voiced_until + ECHO_S, echo)
+        if self._own_voice is not None:
+            self._own_voice.played(voice, self.mixer.config.rate)
+        if self.guard is not None:
+            self.guard.played(self._voiced_until, voice, self.mixer.config.rate)
+            if self.door is None:
+                self.guard.hear(self.ear, t)
+            events += self.guard.check(t)
         self._voiced_until = t
+        report = self.world.advance(t)
+        self._absorb(report, events)
         if self.door is not None:
             self.door.hold(report, voice)
         events += spoken

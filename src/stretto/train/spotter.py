@@ -55,10 +55,10 @@ class SpotterTraining(Configurable):
         minutes: float = 14.0
         utterances: int = 2_000
         passes: int = 4
-        width: int = 128
-        batch: int = 48
-        steps: int = 192
-        rate: float = 2e-3
+        width: int = 96
+        batch: int = 32
+        steps: int = 160
+        rate: float = 3e-3
         dev_hours: float = 0.5
         seed: int = 0
 
@@ -150,7 +150,7 @@ class SpotterTraining(Configurable):
                 _spend(out, watch.seconds())
                 say(f"{learner.steps} steps, loss {loss:.4f}, {learner.left() / 60:.1f} min left")
                 watch = Stopwatch()
-        return learner.average
+        return learner.average.eval()
 
 
 class _Learner:
@@ -160,7 +160,7 @@ class _Learner:
         self.network, self.config = network, config
         self.average = SpotterNetwork.Config(words=network.config.words, width=config.width).build()
         self.average.load_state_dict(network.state_dict())
-        self.optimiser = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=1e-3)
+        self.optimiser = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=1e-3, fused=True)
         self.spent, self.steps = 0.0, 0
         self.losses: list[float] = []
 
@@ -186,6 +186,8 @@ class _Learner:
         with torch.no_grad():
             for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(now, 1 - keep)
+            for mean, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
+                mean.copy_(now)
         self.losses = [*self.losses[-49:], float(loss.detach())]
         self.spent += watch.seconds()
         return float(np.mean(self.losses))
@@ -235,10 +237,20 @@ def crops(data: list[Heard], config: SpotterTraining.Config, source: np.random.G
         labels[row, : end - start] = one.labels.steps[start:end]
         inside = [goal for goal in one.labels.ends if start + 6 <= goal[1] and goal[2] < end]
         goals += [(row, word, first - start, last - start) for word, first, last in inside]
+        features[row] = _shifted(features[row], int(source.integers(-1, 2)))
         _hide(features[row, : end - start], source)
         if start:
             labels[row, :6] = -1
     return Batch(torch.from_numpy(features), torch.from_numpy(labels.astype(np.float32)), goals)
+
+
+def _shifted(features: np.ndarray, bands: int) -> np.ndarray:
+    """The features a band higher or lower, as if the speaker were smaller or taller."""
+    if not bands:
+        return features
+    windows = np.roll(features.reshape(-1, 2, 40), bands, axis=2)
+    windows[:, :, 0 if bands > 0 else -1] = 0
+    return windows.reshape(features.shape)
 
 
 def _hide(features: np.ndarray, source: np.random.Generator) -> None:

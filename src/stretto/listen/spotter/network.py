@@ -1,10 +1,12 @@
-"""The spotter's network: two causal convolutions and two GRUs, 0.3 million weights, one logit a word and step.
+"""The spotter's network: five causal convolutions over steps of 32 ms, one logit a word and step.
 
-A step is 32 ms. The convolutions see the last five steps, the GRUs remember the sentence. What the network carries from
-step to step is in the caller's hands, and a whole sequence equals its steps, so training runs on sequences and life on
-steps. `to_onnx` writes the same computation as a file that listen/spotter/runner.py runs without torch.
+Each layer adds to what it was given (but the first), looks at three steps, and at ever wider distances: the last one
+sees 1.1 s. What a layer needs of the past is in the caller's hands, and a whole sequence equals its steps, so training
+runs on sequences and life on steps. Nothing is remembered beyond: after an hour it hears as in the first minute.
+`to_onnx` writes the same computation as a file that listen/spotter/runner.py runs without torch.
 
-Needs: torch, listen/spotter/onnx_file.py for the file. Does not know sound (listen/spotter/features.py).
+Source: temporal convolutions for keywords (Choi et al. 2019, TC-ResNet). Needs: torch, listen/spotter/onnx_file.py for
+the file. Does not know sound (listen/spotter/features.py).
 """
 
 from dataclasses import dataclass
@@ -21,16 +23,11 @@ from stretto.listen.spotter.features import INPUTS
 from stretto.listen.spotter.onnx_file import Graph
 
 TAPS = 3
-"""Steps that a convolution sees."""
+"""Steps that a convolution sees, a dilation apart."""
+DILATIONS = (1, 1, 2, 4, 8)
 
-
-@dataclass(frozen=True)
-class NetworkState:
-    """Inputs of both convolutions that later steps need, and the state of both GRUs."""
-
-    first: Float[Tensor, "batch 80 2"]
-    second: Float[Tensor, "batch width 2"]
-    memory: Float[Tensor, "2 batch width"]
+State = tuple[Float[Tensor, "batch past channels"], ...]
+"""Of each layer the inputs that later steps need."""
 
 
 class SpotterNetwork(nn.Module, Configurable):
@@ -41,7 +38,7 @@ class SpotterNetwork(nn.Module, Configurable):
         """`words`: how many; `width` of every layer."""
 
         words: int = 7
-        width: int = 128
+        width: int = 96
 
         @classmethod
         def tiny(cls) -> "SpotterNetwork.Config":
@@ -51,82 +48,75 @@ class SpotterNetwork(nn.Module, Configurable):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        width = config.width
-        self.scale = nn.Parameter(2 * torch.ones(INPUTS))
-        self.first = nn.Conv1d(INPUTS, width, TAPS)
-        self.second = nn.Conv1d(width, width, TAPS)
-        self.memory = nn.GRU(width, width, num_layers=2, batch_first=True)
-        self.head = nn.Linear(width, config.words)
+        sizes = [INPUTS, *[config.width] * len(DILATIONS)]
+        self.layers = nn.ModuleList(
+            nn.Linear(TAPS * before, config.width, bias=False) for before in sizes[: len(DILATIONS)]
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm1d(config.width, momentum=0.02) for _ in DILATIONS)
+        self.head = nn.Linear(config.width, config.words)
         nn.init.constant_(self.head.bias, -4.0)
 
-    def start(self, batch: int = 1) -> NetworkState:
+    def start(self, batch: int = 1) -> State:
         """The state before any sound."""
-        width = self.config.width
-        zeros = self.scale.new_zeros
-        return NetworkState(zeros(batch, INPUTS, TAPS - 1), zeros(batch, width, TAPS - 1), zeros(2, batch, width))
+        return tuple(self.head.bias.new_zeros(batch, *shape) for shape in shapes(self.config.width))
 
     def forward(
-        self, features: Float[Tensor, "batch steps 80"], state: NetworkState
-    ) -> tuple[Float[Tensor, "batch steps words"], NetworkState]:
+        self, features: Float[Tensor, "batch steps 80"], state: State
+    ) -> tuple[Float[Tensor, "batch steps words"], State]:
         """Logits of each step, and the state after the last."""
-        one = torch.cat([state.first, (features * self.scale).transpose(1, 2)], 2)
-        hidden = torch.relu(self.first(one))
-        two = torch.cat([state.second, hidden], 2)
-        hidden = torch.relu(self.second(two)).transpose(1, 2)
-        out, memory = self.memory(hidden, state.memory)
-        return self.head(out), NetworkState(one[:, :, 1 - TAPS :], two[:, :, 1 - TAPS :], memory)
+        hidden, after, (batch, steps, _) = features, [], features.shape
+        for index, (layer, norm, apart) in enumerate(zip(self.layers, self.norms, DILATIONS, strict=True)):
+            whole = torch.cat([state[index], hidden], 1)
+            after.append(whole[:, steps:])
+            seen = torch.cat([whole[:, tap * apart : tap * apart + steps] for tap in range(TAPS)], 2)
+            new = torch.relu(norm(layer(seen).flatten(0, 1))).view(batch, steps, -1)
+            hidden = hidden + new if index else new
+        return self.head(hidden), tuple(after)
+
+
+def shapes(width: int) -> list[tuple[int, int]]:
+    """(steps, channels) of each layer's state."""
+    sizes = [INPUTS, *[width] * len(DILATIONS)]
+    return [((TAPS - 1) * dilation, size) for size, dilation in zip(sizes, DILATIONS, strict=False)]
 
 
 def to_onnx(network: SpotterNetwork, path: Path, told: dict[str, str]) -> Path:
-    """Writes the network for one stream as ONNX; `told` goes into the file's metadata."""
-    width, words = network.config.width, network.config.words
-    values = {name: value.detach().cpu().numpy().astype(np.float32) for name, value in network.state_dict().items()}
+    """Writes the network for one stream as ONNX, norms folded into the weights; `told` goes into its metadata."""
+    words = network.config.words
     graph = Graph()
     graph.input("features", (1, "steps", INPUTS))
-    graph.input("first", (1, INPUTS, TAPS - 1))
-    graph.input("second", (1, width, TAPS - 1))
-    graph.input("memory", (2, 1, width))
-    scaled = graph.node("Mul", ["features", graph.constant("scale", values["scale"])])
-    hidden = graph.node("Transpose", [scaled], perm=[0, 2, 1])
-    for name in ("first", "second"):
-        whole = graph.node("Concat", [name, hidden], axis=2)
-        edges = [graph.constant(f"{name}_{at}", np.array([end], np.int64)) for at, end in enumerate((-2, 2**40, 2))]
-        graph.node("Slice", [whole, *edges], out=[f"{name}_next"])
-        weights = [graph.constant(f"{name}.{part}", values[f"{name}.{part}"]) for part in ("weight", "bias")]
-        hidden = graph.node("Relu", [graph.node("Conv", [whole, *weights], kernel_shape=[TAPS])])
-    hidden = graph.node("Transpose", [hidden], perm=[2, 0, 1])
-    ends = []
-    for layer in range(2):
-        start = graph.node("Slice", ["memory", *_slice(graph, layer)])
-        hidden, end = _gru(graph, values, layer, hidden, start, width)
-        ends.append(end)
-    graph.node("Concat", ends, out=["memory_next"], axis=0)
-    product = graph.node("MatMul", [hidden, graph.constant("head", np.ascontiguousarray(values["head.weight"].T))])
-    logits = graph.node("Add", [product, graph.constant("head_bias", values["head.bias"])])
+    hidden = "features"
+    for index, (shape, dilation) in enumerate(zip(shapes(network.config.width), DILATIONS, strict=True)):
+        graph.input(f"past{index}", (1, *shape))
+        whole = graph.node("Concat", [f"past{index}", hidden], axis=1)
+        edges = {"from": -shape[0], "to": 2**40, "axis": 1}
+        cut = [graph.constant(f"{name}{index}", np.array([value], np.int64)) for name, value in edges.items()]
+        graph.node("Slice", [whole, *cut], out=[f"next{index}"])
+        weight, bias = _folded(network, index)
+        parts = [graph.constant(f"weight{index}", weight), graph.constant(f"bias{index}", bias)]
+        turned = graph.node("Transpose", [whole], perm=[0, 2, 1])
+        new = graph.node("Relu", [graph.node("Conv", [turned, *parts], kernel_shape=[TAPS], dilations=[dilation])])
+        back = graph.node("Transpose", [new], perm=[0, 2, 1])
+        hidden = graph.node("Add", [hidden, back]) if index else back
+    hidden = graph.node("Transpose", [hidden], perm=[1, 0, 2])
+    head = network.head.weight.detach().numpy().T
+    product = graph.node("MatMul", [hidden, graph.constant("head", np.ascontiguousarray(head))])
+    logits = graph.node("Add", [product, graph.constant("head_bias", network.head.bias.detach().numpy())])
     graph.node("Sigmoid", [logits], out=["probabilities"])
     graph.output("probabilities", ("steps", 1, words))
-    graph.output("first_next", (1, INPUTS, TAPS - 1))
-    graph.output("second_next", (1, width, TAPS - 1))
-    graph.output("memory_next", (2, 1, width))
+    for index, shape in enumerate(shapes(network.config.width)):
+        graph.output(f"next{index}", (1, *shape))
     return graph.write(path, told)
 
 
-def _slice(graph: Graph, layer: int) -> list[str]:
-    edges = {"from": layer, "to": layer + 1, "axis": 0}
-    return [graph.constant(f"layer{layer}_{name}", np.array([value], np.int64)) for name, value in edges.items()]
-
-
-def _gru(graph: Graph, values: dict, layer: int, hidden: str, start: str, width: int) -> tuple[str, str]:
-    """One GRU layer; torch keeps its gates as (reset, update, new), ONNX as (update, reset, new)."""
-
-    def gates(value: np.ndarray) -> np.ndarray:
-        reset, update, new = np.split(value, 3)
-        return np.concatenate([update, reset, new])
-
-    kernel = graph.constant(f"gru{layer}_w", gates(values[f"memory.weight_ih_l{layer}"])[None])
-    recurrent = graph.constant(f"gru{layer}_r", gates(values[f"memory.weight_hh_l{layer}"])[None])
-    biases = [gates(values[f"memory.bias_{side}_l{layer}"]) for side in ("ih", "hh")]
-    bias = graph.constant(f"gru{layer}_b", np.concatenate(biases)[None])
-    names = [f"gru{layer}_all", f"gru{layer}_end"]
-    graph.node("GRU", [hidden, kernel, recurrent, bias, "", start], out=names, hidden_size=width, linear_before_reset=1)
-    return graph.node("Squeeze", [names[0], graph.constant(f"gru{layer}_axis", np.array([1], np.int64))]), names[1]
+def _folded(network: SpotterNetwork, index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weight (channels out, channels in, taps) and bias of a layer with its norm in them."""
+    norm, layer = network.norms[index], network.layers[index]
+    assert isinstance(layer, nn.Linear)
+    assert isinstance(norm, nn.BatchNorm1d)
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
+    with torch.no_grad():
+        scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        weight = (layer.weight * scale[:, None]).unflatten(1, (TAPS, -1)).transpose(1, 2).contiguous()
+        return weight.numpy(), (norm.bias - norm.running_mean * scale).numpy()

@@ -104,8 +104,7 @@ class Spotter(Configurable):
         return self._run(values, self.start().network)[0]
 
     def _run(self, values: np.ndarray, network: tuple[np.ndarray, ...]) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-        first, second, memory = network
-        feed = {"features": values[None], "first": first, "second": second, "memory": memory}
+        feed = {"features": values[None]} | {f"past{index}": past for index, past in enumerate(network)}
         out, *after = self._session.run(None, feed)
         return out[:, 0], tuple(after)
 
