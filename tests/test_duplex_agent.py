@@ -120,17 +120,29 @@ def test_the_same_seed_repeats_bit_for_bit():
     assert len(third.ticks) == len(first.ticks)
 
 
-def test_a_chunk_continues_the_actions_that_are_committed():
+def chunks_of(act):
     agent = agent_of()
-    state = agent.start(context())
-    chunks = []
+    agent.network.tables["act"].bias.data[agent.layout.vocabularies["act"].id(act)] = 100.0
+    state, chunks = agent.start(context()), []
     for tick in range(1, 4):
         output, state = agent.step(observation(tick), state)
         chunks.append(output.chunk)
+    return agent, chunks
+
+
+def test_a_chunk_continues_the_actions_that_are_committed():
+    agent, chunks = chunks_of("<move>")
     assert chunks[1] is None
-    gone = round((chunks[2].start - chunks[0].start) * 20)
-    assert np.allclose(chunks[2].values[:6], chunks[0].values[gone : gone + 6], atol=1e-6)
-    assert not np.allclose(chunks[2].values[6:8], chunks[0].values[gone + 6 : gone + 8])
+    gone, count = round((chunks[2].start - chunks[0].start) * 20), agent.config.committed
+    assert np.allclose(chunks[2].values[:count], chunks[0].values[gone : gone + count], atol=1e-6)
+    assert not np.allclose(chunks[2].values[count:8], chunks[0].values[gone + count : gone + 8])
+
+
+def test_an_arm_that_was_halted_is_taken_to_stand_on_for_a_while():
+    agent, chunks = chunks_of("<halt>")
+    for chunk in (chunks[0], chunks[2]):
+        assert not chunk.values[: agent.config.standing, :6].any()
+        assert chunk.values[agent.config.standing, :6].any()
 
 
 def test_a_forked_state_goes_its_own_way_and_the_first_does_not_notice():

@@ -4,7 +4,9 @@ What people glue together today, kept as a baseline: every box is a product of i
 an expert that knows simulator state, so this agent is privileged and its card rows say so. It answers while the arm
 moves, because skill and voice run beside each other. While the arm moves and somebody speaks, what was said so far is
 recognised again and again: a stop halts the arm before its sentence has ended, and the whole sentence then confirms or
-releases. What it was doing is kept for "go on".
+releases. Where a reflex halts the arm by itself, a sentence is looked at in every tick, by a recogniser with a short
+window, and the words around the one that halted confirm or release at once (think/meant.py). What it was doing is kept
+for "go on".
 
 Needs: listen/vad.py, listen/turns, listen/whisper.py, think/intent.py, a voice. Does not see pictures.
 """
@@ -22,9 +24,16 @@ from stretto.listen.turns.fixed_silence import FixedSilence, SilenceState
 from stretto.listen.vad import Silero, VadState
 from stretto.listen.whisper import Whisper
 from stretto.think.intent import Intent, Rules
+from stretto.think.meant import alone, meant
 
 UNDERSTANDING = ("recognise", "intent")
 """Parts of the job from the end of a turn to an intent, as named on the latency card."""
+GLANCING = ("glance", "intent")
+"""The same for a short window."""
+REFLEX = "reflex"
+"""What the text of an event begins with when the reflex halted the arm (runtime/world.py)."""
+UNHEARD_S = 1.0
+"""After an alarm without anybody speaking the arm is released."""
 
 SMALL_TALK = {
     "name": "I am Stretto, a robot arm with a voice.",
@@ -39,7 +48,9 @@ SMALL_TALK = {
 class State:
     """What the cascade carries: ears, running jobs, and what the arm is about.
 
-    `goal` is kept through a halt. `glance`: the job that looks at a sentence not yet ended; `early`: it halted the arm.
+    `goal` is kept through a halt. `glance`: the job that looks at a sentence not yet ended; `early`: it, or the
+    reflex, halted the arm, and nothing has been confirmed. `alarm`: when the reflex did; `seen`: up to when the running
+    glance hears.
     """
 
     context: Context
@@ -53,6 +64,9 @@ class State:
     halted: bool = False
     glance: tuple[Job, ...] = ()
     early: bool = False
+    glimpse: Whisper | None = None
+    alarm: float = -1.0
+    seen: float = 0.0
 
 
 @dataclass(kw_only=True)
@@ -74,12 +88,14 @@ class Cascade(Configurable):
     class Config(BaseConfig):
         """`voice`: a speaker of data/voices.py. `turns`: when a turn is over.
 
-        A sentence is looked at before its end when it is at least `glance_s` and at most `longest_glance_s` long.
+        A sentence is looked at before its end when it is at least `glance_s` and at most `longest_glance_s` long; with
+        a reflex of any length, through a window of `window_s`.
         """
 
         voice: str = "piper-joe"
         glance_s: float = 0.4
         longest_glance_s: float = 1.8
+        window_s: float = 8.0
         turns: FixedSilence.Config = field(default_factory=FixedSilence.Config)
         whisper: Whisper.Config = field(default_factory=Whisper.Config)
 
@@ -95,20 +111,25 @@ class Cascade(Configurable):
     def start(self, context: Context) -> State:
         """Ears open, nothing to do; the recogniser is told the words that this world's tasks are made of."""
         rules = Rules.Config().build(context.tasks)
-        whisper = replace(self.config.whisper, prompt=rules.vocabulary).build()
-        return State(context=context, whisper=whisper, rules=rules, vad=self.vad.start(), turn=self.turns.start())
+        told = replace(self.config.whisper, prompt=rules.vocabulary)
+        glimpse = replace(told, window_s=self.config.window_s).build() if context.reflex else None
+        if glimpse is not None:
+            glimpse.recognise(self._speak("Hello.").sound)
+        vad, turn = self.vad.start(), self.turns.start()
+        return State(context=context, whisper=told.build(), rules=rules, vad=vad, turn=turn, glimpse=glimpse)
 
     def step(self, obs: Observation, state: State) -> tuple[Output, State]:
         """One tick: listen, finish jobs, react to what was understood and to what the arm did, speak."""
         draft = Draft()
-        state = self._glance(self._listen(obs, state, draft), draft)
+        state = self._alarmed(obs, self._listen(obs, state, draft))
+        state = self._glimpse(obs, state, draft) if state.glimpse else self._glance(state, draft)
         understood, waiting = _done(state.understanding)
         state = replace(state, understanding=waiting)
         if obs.text:
             understood.append((obs.text, state.rules.parse(obs.text)))
         for text, intent in understood:
             draft.heard.append(text)
-            state = self._react(intent, obs, state, draft)
+            state = self._react(_weighed(text, intent, state), obs, state, draft)
         state = self._notice(obs, state, draft)
         speech, waiting = ([], ()) if draft.hush else _done(state.speaking)
         jobs = tuple(state.context.jobs.submit("first_audio", self._speak, text) for text in draft.say)
@@ -155,6 +176,37 @@ class Cascade(Configurable):
         heard = Heard(sound=sound, start=0.0, end=sound.seconds)
         job = state.context.jobs.submit(UNDERSTANDING, self._understand, state.whisper, state.rules, heard)
         return replace(state, glance=(job,))
+
+    def _alarmed(self, obs: Observation, state: State) -> State:
+        """Notice that the reflex has halted the arm."""
+        alarms = [e.t for e in obs.events if e.kind is Kind.ACTION_HALTED and e.text.startswith(REFLEX)]
+        return replace(state, halted=True, early=True, alarm=alarms[-1]) if alarms else state
+
+    def _glimpse(self, obs: Observation, state: State, draft: Draft) -> State:
+        """With a reflex: look at the sentence in every tick; release what was not meant, halt what it does not know."""
+        seen, waiting = _done(state.glance)
+        state = replace(state, glance=waiting)
+        for text, intent in seen:
+            asked = meant(text)
+            if state.early and state.seen >= state.alarm and asked is False:
+                draft.act = Act.MOVE
+                state = replace(state, halted=False, early=False)
+            elif bool(state.goal) and not state.halted and intent.kind in ("stop", "pause") and asked is not False:
+                draft.act = Act.HALT
+                state = replace(state, halted=True, early=True, alarm=state.seen)
+        sound = self.turns.so_far(state.turn)
+        if sound is None:
+            nobody = not state.understanding and not state.glance and obs.t - state.alarm > UNHEARD_S
+            if state.early and nobody:
+                draft.act = Act.MOVE
+                state = replace(state, halted=False, early=False)
+            return state
+        heard_s = sound.seconds - self.config.turns.pre_roll_s
+        if waiting or not (state.early or (state.goal and not state.halted and heard_s >= self.config.glance_s)):
+            return state
+        heard = Heard(sound=sound, start=0.0, end=sound.seconds)
+        job = state.context.jobs.submit(GLANCING, self._understand, state.glimpse, state.rules, heard)
+        return replace(state, glance=(job,), seen=obs.t)
 
     def _understand(self, whisper: Whisper, rules: Rules, heard: Heard) -> tuple[str, Intent]:
         text = whisper.recognise(heard.sound)
@@ -221,6 +273,17 @@ class Cascade(Configurable):
 
     def _speak(self, text: str) -> Speech:
         return self.voice.speak(text)
+
+
+def _weighed(text: str, intent: Intent, state: State) -> Intent:
+    """With a reflex: a word that stops is none where it is only told of, and is one where nothing else was said."""
+    if state.glimpse is None:
+        return intent
+    if intent.kind in ("stop", "pause") and meant(text) is False:
+        return Intent(kind="none")
+    if intent.kind == "none" and state.early and alone(text):
+        return Intent(kind="stop", score=0.5)
+    return intent
 
 
 def _done(jobs: tuple[Job, ...]) -> tuple[list[Any], tuple[Job, ...]]:

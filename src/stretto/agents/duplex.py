@@ -12,6 +12,7 @@ The rings in a state are written in place: `fork` a state before stepping it twi
 
 import gc
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
 from stretto.core.protocols import Context, Job
 from stretto.core.rng import derive
-from stretto.core.signals import HEARING_RATE, Act, ActionChunk, Image, Observation, Output, Sound, Speech
+from stretto.core.signals import Act, ActionChunk, Image, Observation, Output, Speech
 from stretto.data.voices import speaker
 from stretto.listen.encoders.whisper import EarState
 from stretto.speak.phrases import Pending, Phrases
@@ -64,7 +65,8 @@ class Duplex(Configurable):
     class Config(BaseConfig):
         """`weights`: directory or hub id of a checkpoint (agents/checkpoint.py), which brings its own `size`.
         `live`: 4- or 8-bit weights (CPU). `committed`: actions of the last chunk that a new one continues.
-        `temperature`: of the text slots, 0 is greedy. `rate`: of the chunks, in Hz. `heard`: a control; these words
+        `temperature`: of the text slots, 0 is greedy. `rate`: of the chunks, in Hz. `standing`: control steps for
+        which an arm that stands is taken to stand on, because what moves it comes late. `heard`: a control; these words
         take the place of those that it hears, "" of none.
         """
 
@@ -72,15 +74,19 @@ class Duplex(Configurable):
         size: str = "tiny"
         voice: str = "piper-joe"
         live: bool = True
-        committed: int = 6
+        committed: int = 4
         temperature: float = 0.0
         rate: float = 20.0
+        standing: int = 3
         heard: str | None = None
 
     privileged = False
     cameras_hz = 2.5
+    camera_turns = (1, 2)
     part = "duplex_step"
     own_core = True
+    mute: tuple[str, ...] = ()
+    """Streams that are left out of every pass: nobody else's tokens see what they would have been."""
 
     def __init__(self, config: Config, network: Network | None = None) -> None:
         self.config = config
@@ -92,7 +98,7 @@ class Duplex(Configurable):
             gc.freeze()  # a collection in a tick would walk through every object of the libraries
         self.network.requires_grad_(False)
         self.phrases = Phrases.Config().build()
-        self.voice = speaker(config.voice, still=True) if self.network.text else None
+        self.voice = speaker(config.voice, still=True) if self.network.text and "say" not in self.mute else None
 
     @torch.inference_mode()
     def start(self, context: Context) -> State:
@@ -119,7 +125,8 @@ class Duplex(Configurable):
         said: dict[str, list[int]] = {slot.name: [] for slot in self.layout.slots}
         chunk = state.chunk
         while rows:
-            tokens = gather(self.layout, [rows])
+            asked = [self.layout.streams[row.stream].name not in self.mute for row in rows]
+            tokens = gather(self.layout, [tuple(compress(rows, asked))])
             states = self.network.backbone(self.network.embed(tokens, given), tokens, state.rings)
             answers = {
                 name: self._pick(scores[0, 0], state.context.seed, cursor.passes, name)
@@ -130,11 +137,12 @@ class Duplex(Configurable):
                 chunk = self._draw(self.network.context(states, tokens), obs, state)
             for name, token in answers.items():
                 said[name].append(token)
-            cursor, stored, rows = cursor.settle(answers)
-            state.rings.keep([stored])
+            silent = {name: self.layout.token(name, "nothing") for name in self.mute if self.layout[name].is_slot}
+            cursor, stored, rows = cursor.settle(answers | silent)
+            state.rings.keep([list(compress(stored, asked))])
             given = {}
-        state = replace(state, cursor=cursor, chunk=chunk)
-        return self._express(obs, said, chunk if "chunk" in content else None, state)
+        output, state = self._express(obs, said, chunk if "chunk" in content else None, replace(state, cursor=cursor))
+        return output, replace(state, chunk=None if output.act is Act.HALT else chunk)
 
     def fork(self, state: State) -> State:
         """A copy that may be stepped without changing `state`."""
@@ -143,9 +151,11 @@ class Duplex(Configurable):
     def _perceive(self, obs: Observation, state: State) -> tuple[State, dict[str, Any], dict[str, Tensor]]:
         """Ears, eyes, the robot's own state, typed text: what is there in this tick, and its embeddings."""
         net, tick = self.network, state.cursor.now + 1
-        sound = obs.sound or Sound(samples=np.zeros(net.ear.config.tick_samples, np.float32), rate=HEARING_RATE)
-        features, ear = net.ear.step(sound.samples, state.ear, sound.rate)
-        given: dict[str, Tensor] = {"speech": net.adapter(features)[None]}
+        given: dict[str, Tensor] = {}
+        ear = state.ear
+        if obs.sound is not None and "speech" not in self.mute:
+            features, ear = net.ear.step(obs.sound.samples, ear, obs.sound.rate)
+            given["speech"] = net.adapter(features)[None]
         playing = [float(obs.playback.speaking), obs.playback.queued_s, len(obs.playback.heard.split()) / 10]
         if "playback" in self.layout.index:
             given["playback"] = net.playback(torch.tensor([[playing]]))
@@ -195,15 +205,20 @@ class Duplex(Configurable):
         """A chunk that begins now and goes on from what is committed of the last one."""
         head, rate = self.network.head, self.config.rate
         prefix = np.zeros((head.config.horizon, head.config.actions), np.float32)
-        count = 0
-        if state.chunk is not None:
+        if state.chunk is None:
+            count = min(self.config.standing, head.config.longest_prefix)
+            prefix[:, 6:] = obs.action[6:]
+        else:
             first = max(0, round((obs.t - state.chunk.start) * rate))
             rest = state.chunk.values[first : first + self.config.committed]
             count = len(rest)
             prefix[:count] = rest
         generator = torch.Generator().manual_seed(derive(state.context.seed, "flow", state.cursor.passes))
         values = head.sample(*context, torch.from_numpy(prefix)[None], torch.tensor([count]), generator)
-        return ActionChunk(values=values[0].clamp(-1, 1).numpy().astype(np.float64), rate=rate, start=obs.t)
+        actions = values[0].clamp(-1, 1)
+        for part in self.network.config.whole:
+            actions[:, part] = actions[:, part].round()
+        return ActionChunk(values=actions.numpy().astype(np.float64), rate=rate, start=obs.t)
 
     def _express(
         self, obs: Observation, said: dict[str, list[int]], chunk: ActionChunk | None, state: State

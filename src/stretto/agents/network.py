@@ -29,7 +29,7 @@ from stretto.think.layout import PERIOD, TIME, Layout, TextTable
 from stretto.think.layouts.tick200 import Tick200
 from stretto.think.llama import LlamaShape
 from stretto.think.pretrained import load_llama
-from stretto.think.table import TokenTable
+from stretto.think.table import BorrowedTable, TokenTable
 from stretto.think.text import Text, load_text
 from stretto.think.tokens import Tokens
 
@@ -45,7 +45,8 @@ class Network(nn.Module, Configurable):
         """`language`: a pretrained model by name (think/pretrained.py), whose geometry then replaces the language
         expert's; empty is random weights, with the tokenizer's size from `table`. `tied`: the head of a random language
         expert is its embedding. `lora`: rank of the adapters on the language expert, whose own weights then rest; 0 is
-        none. `proprio`: numbers of the robot. `seed` draws all that is not loaded.
+        none. `proprio`: numbers of the robot. `whole`: numbers of an action that the robot takes as -1, 0 or 1 (a
+        gripper that closes, holds or opens). `seed` draws all that is not loaded.
         """
 
         layout: BaseConfig = field(default_factory=Tick200.Config)
@@ -58,6 +59,7 @@ class Network(nn.Module, Configurable):
         eye: ConvTokens.Config = field(default_factory=ConvTokens.Config.tiny)
         head: FlowHead.Config = field(default_factory=FlowHead.Config.tiny)
         proprio: int = 15
+        whole: tuple[int, ...] = (6,)
         seed: int = 0
 
     def __init__(self, config: Config) -> None:
@@ -90,8 +92,14 @@ class Network(nn.Module, Configurable):
             {
                 name: TokenTable(vocabulary, width[vocabulary.expert], config.tied)
                 for name, vocabulary in self.layout.vocabularies.items()
+                if not vocabulary.borrows
             }
         )
+        for name, vocabulary in self.layout.vocabularies.items():
+            if vocabulary.borrows:
+                lender = self.tables[vocabulary.borrows]
+                lent = width[self.layout.vocabularies[vocabulary.borrows].expert]
+                self.tables[name] = BorrowedTable(vocabulary, width[vocabulary.expert], lender, lent)  # type: ignore[arg-type]
         self.ear: WhisperEncoder = config.ear.build()
         heard = self.layout["speech"].expert
         self.adapter: SpeechAdapter = SpeechAdapter.Config(

@@ -1,11 +1,13 @@
 """Sizes of the duplex agent: one dial from which all numbers follow.
 
 debug: 16 wide, random, for tests · tiny: SmolLM2-135M, Whisper-tiny's encoder, an action expert of ten layers ·
+debug-listener, tiny-listener: the same with a listening expert, so that the language expert only reads ·
 base: SmolLM2-1.7B's geometry · 8b: Llama-3.1-8B's geometry twice, as ELLSA. The last two are counted on
 the meta device.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from stretto.act.heads.flow import FlowHead
 from stretto.agents.network import Network
@@ -18,6 +20,7 @@ from stretto.think.expert import ExpertConfig
 from stretto.think.language import config_of
 from stretto.think.layout import TextTable
 from stretto.think.layouts.ellsa import Ellsa
+from stretto.think.layouts.listener200 import Listener200
 from stretto.think.layouts.tick200 import Tick200
 from stretto.think.llama import LLAMA31_8B, SMOLLM2_1_7B, SMOLLM2_135M, LlamaShape
 
@@ -40,6 +43,25 @@ def tiny() -> Network.Config:
         eye=ConvTokens.Config(),
         head=FlowHead.Config(steps=4),
     )
+
+
+def debug_listener() -> Network.Config:
+    """`debug` with a listening expert."""
+    layout = Listener200.Config(system=8, typed=8, text=12, speech=5, camera_tokens=ConvTokens.Config.tiny().tokens)
+    experts = {
+        "language": ExpertConfig(depth=4),
+        "action": ExpertConfig(theta=1_000.0),
+        "listening": ExpertConfig(width=24, theta=1_000.0),
+    }
+    return replace(debug(), layout=layout, backbone=Backbone.Config(experts=experts))
+
+
+def tiny_listener() -> Network.Config:
+    """`tiny` with a listening expert of ten narrow layers; the language model reads what it hears."""
+    listening = ExpertConfig(depth=10, width=256, heads=6, kv_heads=3, head=64, ffn=640, theta=10_000.0)
+    config = tiny()
+    experts = {**config.backbone.experts, "listening": listening}
+    return replace(config, layout=Listener200.Config(), backbone=Backbone.Config(experts=experts))
 
 
 def base() -> Network.Config:
@@ -68,7 +90,14 @@ def _large(
     )
 
 
-SIZES: dict[str, Callable[[], Network.Config]] = {"debug": debug, "tiny": tiny, "base": base, "8b": ellsa8b}
+SIZES: dict[str, Callable[[], Network.Config]] = {
+    "debug": debug,
+    "debug-listener": debug_listener,
+    "tiny": tiny,
+    "tiny-listener": tiny_listener,
+    "base": base,
+    "8b": ellsa8b,
+}
 
 
 def size(name: str) -> Network.Config:

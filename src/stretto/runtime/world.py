@@ -73,6 +73,7 @@ class World(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`cameras_hz`: pictures a second per camera for the agent; `film_hz`: for the spectator; 0 is none.
+        `camera_turns`: the control period of each camera in a cycle of pictures; () spreads them evenly.
 
         `expert`: name of the expert behind the skill; empty is none. `env_log` is handed to the dummy world.
         """
@@ -83,6 +84,7 @@ class World(Configurable):
         execution: str = "latest"
         cameras_hz: float = 0.0
         camera_size: int = 128
+        camera_turns: tuple[int, ...] = ()
         film_hz: float = 0.0
         film_size: int = 256
         env_log: str = ""
@@ -213,7 +215,8 @@ class World(Configurable):
         cameras = self.env.cameras
         every = self._every(self.config.cameras_hz)
         for index, camera in enumerate(cameras):
-            if every and self.period % every == index * every // len(cameras):
+            turn = self.config.camera_turns[index] if self.config.camera_turns else index * every // len(cameras)
+            if every and self.period % every == turn % every:
                 watch = Stopwatch()
                 image = self.env.render(camera, self.config.camera_size, self.config.camera_size)
                 self._report.images.append(Image(camera=camera, t=t, pixels=image.pixels))

@@ -64,8 +64,8 @@ def suite_tasks(task: str) -> tuple[str, ...]:
     return tuple(registry.build("env", ENV_OF_SUITE.get(suite, "libero"), suite=suite).tasks)
 
 
-def world_config(live: Live, privileged: bool) -> World.Config:
-    """The world of a session; it has a skill only for an agent that declares it."""
+def world_config(live: Live, privileged: bool, camera_turns: tuple[int, ...] = ()) -> World.Config:
+    """The world of a session; it has a skill only for an agent that declares it, and cameras when the agent wants."""
     suite, _ = split_task(live.task)
     env = ENV_OF_SUITE.get(suite, "libero")
     experts = registry.names("expert")
@@ -78,6 +78,7 @@ def world_config(live: Live, privileged: bool) -> World.Config:
         expert=suite if privileged else "",
         cameras_hz=live.cameras_hz,
         camera_size=live.camera_size,
+        camera_turns=camera_turns,
         film_hz=live.film_hz,
         film_size=live.film_size,
     )
@@ -95,7 +96,7 @@ def run_live(
     clock = make_clock(live.clock)
     delays = from_card(factor=live.delays, seed=live.seed) if live.clock == "virtual" else NoDelays()
     live = replace(live, cameras_hz=max(live.cameras_hz, getattr(agent, "cameras_hz", 0.0)))
-    with WorldProcess(world_config(live, agent.privileged)) as world:
+    with WorldProcess(world_config(live, agent.privileged, getattr(agent, "camera_turns", ()))) as world:
         session = Session.Config().build(world, agent, clock, delays, observers)
         _, number = split_task(live.task)
         trace = session.run(user, number, live.seed, live.split, live.seconds, until)

@@ -21,6 +21,7 @@ from stretto.think.tokens import Tokens
 Pair = tuple[Tensor, Tensor]
 
 
+@runtime_checkable
 class Exchange(Protocol):
     """Where a layer's keys go and come from."""
 

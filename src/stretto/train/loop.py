@@ -32,6 +32,9 @@ from stretto.train.schedule import Schedule
 from stretto.train.stage import Stage
 from stretto.train.state import read_state, write_state
 
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What AdamW remembers of a weight."""
+
 
 class Loop(Configurable):
     """Trains a stage up to a number of steps, in as many runs as it takes."""
@@ -138,7 +141,7 @@ class Loop(Configurable):
         for name, weight in self.weights.items():
             state = self.optimizer.state.get(weight, {})
             tensors[f"weight/{name}"], tensors[f"averaged/{name}"] = weight.detach(), self.averaged[name]
-            tensors |= {f"{key}/{name}": state[key] for key in ("exp_avg", "exp_avg_sq") if key in state}
+            tensors |= {f"{key}/{name}": state[key] for key in MOMENTS if key in state}
         path = write_state(self.folder / "state.safetensors", tensors, {"step": self.step})
         write_page(self.folder)
         return path
@@ -163,7 +166,8 @@ class Loop(Configurable):
             if f"exp_avg/{name}" in tensors:
                 self.optimizer.state[weight] = {
                     "step": torch.tensor(float(self.step), device=weight.device),
-                    **{key: tensors[f"{key}/{name}"].to(weight.device) for key in ("exp_avg", "exp_avg_sq")},
+                    # laid out in memory like the weight: the fused optimizer walks through both side by side
+                    **{key: torch.empty_like(weight).copy_(tensors[f"{key}/{name}"]) for key in MOMENTS},
                 }
         self._forget_later()
         self.say(f"going on at step {self.step}")

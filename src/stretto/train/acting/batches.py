@@ -53,7 +53,7 @@ class Batches(Configurable):
 
         size: int = 32
         seed: int = 0
-        usual: int = 6
+        usual: int = 4
         earlier: float = 0.5
         halves: float = 0.03
         corrected: float = 2.0

@@ -102,7 +102,7 @@ class Recorder(Configurable):
     def _task(self, track: _Track) -> bool:
         """The present task until it is done, and a while after it."""
         goal = self.env.tasks[self.task]
-        self._play(track, goal, self.config.limit)
+        self._play(track, goal, self.config.limit, stand=int(self.rng.integers(0, COMMITTED)))
         reached = self.env.predicate(goal)
         self._play(track, goal, self.config.after, even_done=True)
         return reached
@@ -127,10 +127,13 @@ class Recorder(Configurable):
             move = np.clip((goal - scene.grip_position) / 0.05 * 2, -1, 1)
             self.env.apply(np.concatenate([move, turn if step < 8 else np.zeros(3), [grip]]))
 
-    def _play(self, track: _Track, goal: str | None, limit: int, even_done: bool = False) -> None:
-        """At most `limit` steps towards a goal ("": none is asked for; None: the same, and no context is opened)."""
+    def _play(self, track: _Track, goal: str | None, limit: int, even_done: bool = False, stand: int = 0) -> None:
+        """At most `limit` steps towards a goal ("": none is asked for; None: the same, and no context is opened).
+
+        The arm stands for the first `stand` of them: what moves it always comes a little late.
+        """
         scene, noise, shove, left = self.env.scene(), np.zeros(7), np.zeros(7), 0
-        for _ in range(limit):
+        for step in range(limit):
             done = not goal or self.expert.done(scene, goal)
             if done and goal and not even_done:
                 break
@@ -141,7 +144,8 @@ class Recorder(Configurable):
             if left < 0 and not done and self.rng.random() < self.shove_rate:
                 left, shove = int(self.rng.integers(4, 9)), np.append(self.rng.uniform(-1, 1, 6), label[6])
                 shove[3:6] *= 0.3
-            pushed = left >= 0
+            pushed = left >= 0 or (step < stand and not done)
+            shove = np.zeros(7) if step < stand else shove
             action = shove if pushed else label if done else np.clip(label + noise, -1, 1)
             track.done.append(action)
             track.label.append(label)
