@@ -31,7 +31,7 @@ class Delays:
             known = ", ".join(sorted(self.table)) or "none"
             raise StrettoError(
                 f"No delay was measured for part '{part}' (measured: {known}). Run `stretto bench latency` "
-                f"(duplex_step: `stretto bench tick`)."
+                f"(duplex_step: `stretto bench tick`; spotter, glance: `stretto bench reflex-costs`)."
             )
         return float(self._rng[part].choice(self.table[part]))
 
@@ -57,12 +57,12 @@ def find_card() -> Path:
 
 
 def from_card(path: Path | None = None, factor: float = 1.0, seed: int = 0) -> Delays:
-    """Delays drawn from the rows of the latency card at `path` (default: where it is kept), and of the card "tick"
-    beside it, which times the learned agent's step.
+    """Delays drawn from the rows of the latency card at `path` (default: where it is kept), and of the cards beside it:
+    "tick", which times the learned agent's step, and "reflex-costs", which times the spotter and short looks.
     """
     card = path or find_card()
     table: dict[str, list[float]] = {}
-    for file in (card, card.with_name("tick.rows.jsonl")):
+    for file in (card, card.with_name("tick.rows.jsonl"), card.with_name("reflex-costs.rows.jsonl")):
         for line in file.read_text().splitlines() if file.is_file() else ():
             row = json.loads(line)
             if row["row"] == "delay_s":

@@ -46,6 +46,7 @@ class EchoCanceller(Configurable):
         self._before = np.zeros(BLOCK, np.float32)
         self._errors = np.zeros(2)
         self._turn = 0
+        self._sounding = 0
 
     def clean(
         self, microphone: Float32[np.ndarray, " samples"], voice: Float32[np.ndarray, " samples"]
@@ -61,14 +62,15 @@ class EchoCanceller(Configurable):
         return np.concatenate(cleaned) if cleaned else np.zeros(0, np.float32)
 
     def _block(self, heard: np.ndarray, played: np.ndarray) -> np.ndarray:
+        if not self._sounding and not played.any():
+            return heard
         spectrum = np.fft.rfft(np.concatenate([self._before, played])).astype(np.complex64)
         self._before = played.copy()
         self._played = np.roll(self._played, 1, axis=0)
         self._played[0] = spectrum
         self._power = 0.9 * self._power + 0.1 * (spectrum.real**2 + spectrum.imag**2)
+        self._sounding = self.config.blocks + 1 if played.any() else self._sounding - 1
         loud = float(np.mean(np.square(played)))
-        if loud < _QUIET and float(np.abs(self._played).max()) < 1e-3:
-            return heard
         errors = [heard - self._echo(filters) for filters in (self._used, self._learning)]
         if loud > _QUIET:
             self._learn(errors[1])

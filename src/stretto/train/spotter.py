@@ -38,6 +38,8 @@ from stretto.train.spotter_data import Heard, heard, load, save, speak
 Say = Callable[[str], None]
 SHARD = 100
 """Utterances of a file."""
+HELD_S = 1.0
+"""A step counts at most so long, so that a machine held up by others trains no less."""
 ENGINES = 2
 """Speech engines that run at once."""
 
@@ -185,11 +187,11 @@ class _Learner:
         keep = min(0.998, 1 - 1 / self.steps)
         with torch.no_grad():
             for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                mean.lerp_(now, 1 - keep)
-            for mean, now in zip(self.average.buffers(), self.network.buffers(), strict=True):
-                mean.copy_(now)
+                mean.data.lerp_(now.data, 1 - keep)
+            for kept, fresh in zip(self.average.buffers(), self.network.buffers(), strict=True):
+                kept.copy_(fresh)
         self.losses = [*self.losses[-49:], float(loss.detach())]
-        self.spent += watch.seconds()
+        self.spent += min(watch.seconds(), HELD_S)
         return float(np.mean(self.losses))
 
     def _words(self) -> list[str]:
