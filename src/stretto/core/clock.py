@@ -5,6 +5,7 @@ from seeded draws (`spend`), so results do not depend on how busy the machine is
 thinking costs nothing: the world waits. A card that used it says so.
 """
 
+import os
 import time
 from typing import Protocol, runtime_checkable
 
@@ -83,6 +84,22 @@ class Stopwatch:
     def seconds(self) -> float:
         """Seconds since it was made."""
         return time.perf_counter() - self._start
+
+
+class CpuWatch:
+    """Seconds of processor time this process and the programs it waited for have used; waiting costs nothing."""
+
+    def __init__(self) -> None:
+        self._start = self._used()
+
+    def seconds(self) -> float:
+        """Seconds since it was made."""
+        return self._used() - self._start
+
+    @staticmethod
+    def _used() -> float:
+        used = os.times()
+        return used.user + used.system + used.children_user + used.children_system
 
 
 def make_clock(name: str) -> "WallClock | VirtualClock":
