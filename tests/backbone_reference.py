@@ -62,7 +62,7 @@ def asked(layout, rows):
 def _content(layout, tick, rng):
     content = {}
     for stream in layout.streams:
-        if stream.is_slot or stream.name == "system" or tick % stream.every:
+        if stream.is_slot or stream.repeats or stream.name == "system" or tick % stream.every:
             continue
         if stream.counter == TEXT:
             if rng.random() < 0.6:

@@ -20,6 +20,7 @@ from stretto.core.errors import StrettoError
 from stretto.think.backbone import Backbone
 from stretto.think.expert import ExpertConfig
 from stretto.think.layouts.ellsa import Ellsa
+from stretto.think.layouts.listener200 import Listener200
 from stretto.think.layouts.tick200 import Tick200
 from stretto.think.memory import Whole
 from stretto.think.tokens import Tokens, gather
@@ -28,8 +29,8 @@ from stretto.think.visibility import Rule
 HOURS = 180_000
 """Ten hours of ticks: a multiple of the period of the tick's embedding."""
 
-LAYOUTS = {"tick200": Tick200, "ellsa": Ellsa}
-LONG = {"tick200": 28, "ellsa": 11}
+LAYOUTS = {"tick200": Tick200, "ellsa": Ellsa, "listener200": Listener200}
+LONG = {"tick200": 28, "ellsa": 11, "listener200": 28}
 """Ticks after which every ring has been overwritten twice."""
 
 LANGUAGE = {"system", "typed", "speech", "heard"}
@@ -49,7 +50,11 @@ def layout(request):
 
 
 def backbone_of(layout, shape="default"):
-    return built(layout, **({"experts": SHAPES[shape]} if SHAPES[shape] else {}))
+    experts = SHAPES[shape] or dict(Backbone.Config().experts)
+    if "listening" in layout.experts:
+        listening = ExpertConfig(width=20, theta=700.0, kv_heads=experts["language"].kv_heads)
+        experts = {**experts, "listening": listening}
+    return built(layout, experts=experts)
 
 
 # The rule

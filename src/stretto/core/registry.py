@@ -39,6 +39,7 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "layout": {
         "tick200": "stretto.think.layouts.tick200:Tick200",
+        "listener200": "stretto.think.layouts.listener200:Listener200",
         "ellsa": "stretto.think.layouts.ellsa:Ellsa",
     },
     "listening": {

@@ -61,6 +61,8 @@ class Cursor:
     counts: tuple[int, ...] = ()
     slots: Mapping[str, Slot] = field(default_factory=dict)
     rows: Rows = ()
+    waiting: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """What streams that repeat a slot are fed in the next tick."""
 
     @classmethod
     def start(cls, layout: Layout, tick: int = 0, text: int = 0) -> "Cursor":
@@ -81,8 +83,11 @@ class Cursor:
         slots = {
             slot.name: Slot(pending=-1 if slot.fresh else self.slots[slot.name].pending) for slot in self.layout.slots
         }
-        later = replace(self, now=self.now + 1, slots=slots)
-        return later._feed(content, tick=later.now, asked=self.layout.slots)
+        for name in content:
+            if self.layout[name].repeats:
+                raise StrettoError(f"Stream '{name}' repeats '{self.layout[name].repeats}' by itself: feed nothing in.")
+        later = replace(self, now=self.now + 1, slots=slots, waiting={})
+        return later._feed({**content, **self.waiting}, tick=later.now, asked=self.layout.slots)
 
     def settle(self, said: Mapping[str, int]) -> tuple["Cursor", list[bool], Rows]:
         """What each asked slot said (its `nothing` token included): (cursor, which rows are stored, the next pass).
@@ -91,7 +96,7 @@ class Cursor:
         StrettoError when an asked slot has no answer.
         """
         self._answered(said)
-        slots, counts = dict(self.slots), list(self.counts)
+        slots, counts, waiting = dict(self.slots), list(self.counts), dict(self.waiting)
         going, stored, text = [], [], False
         for row in self.rows:
             stream = self.layout.streams[row.stream]
@@ -106,15 +111,29 @@ class Cursor:
             counts[row.stream] += 1
             closed = token == self.layout.token(stream.name, "close")
             count = slots[stream.name].said + 1
+            self._repeat(stream.name, token, waiting)
             slots[stream.name] = Slot(pending=-1 if closed else token, said=count)
             text = text or stream.counter == TEXT
             if count < stream.tokens and not closed:
                 going.append(stream)
-        after = replace(self, slots=slots, counts=tuple(counts), text=self.text + text, rows=())
+        after = replace(self, slots=slots, counts=tuple(counts), text=self.text + text, rows=(), waiting=waiting)
         if not going:
             return after, stored, ()
         after, rows = after._feed({}, tick=self.now, asked=tuple(going))
         return after, stored, rows
+
+    def _repeat(self, slot: str, token: int, waiting: dict[str, tuple[int, ...]]) -> None:
+        """Put what a slot said where the streams wait that repeat it. `lead` comes with the first token."""
+        for stream in self.layout.streams:
+            if stream.repeats != slot:
+                continue
+            text = self.layout.vocabularies["text"]
+            closed = token == self.layout.token(slot, "close")
+            began = self.slots[slot].pending < 0
+            if not (closed and began):
+                lead = stream.lead if began else ()
+                said = tuple(text.id(name) for name in stream.tail) if closed else (token,)
+                waiting[stream.name] = (*waiting.get(stream.name, ()), *(text.id(name) for name in lead), *said)
 
     def _feed(
         self, content: Mapping[str, int | Sequence[int]], tick: int, asked: tuple[Stream, ...]

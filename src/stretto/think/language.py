@@ -43,8 +43,9 @@ def config_of(shape: LlamaShape) -> ExpertConfig:
 
 
 def table_of(text: Text) -> TextTable:
-    """What a layout must know of a tokenizer."""
-    return TextTable(size=text.size, ids={name: text.id(name) for name in NAMED})
+    """What a layout must know of a tokenizer: special tokens, and those with which a turn of a person begins."""
+    ids = {name: text.id(name) for name in NAMED}
+    return TextTable(size=text.size, ids={**ids, "user": text.encode("user")[0], "<line>": text.encode("\n")[0]})
 
 
 def load_expert(expert: Expert, weights: Mapping[str, Tensor]) -> None:

@@ -47,6 +47,9 @@ class Stream:
     Slots only: `predicts` a vocabulary; `marker` stands in the slot while nothing is open; `nothing` is predicted when
     there is nothing to add; `close` ends an utterance; `fresh`: the slot begins at its marker in every tick.
     `head`: an action head that reads the states of this stream.
+
+    `repeats`: a slot on another expert. What it says in a tick is fed into this stream in the next one by itself, so
+    that this stream's expert reads it as plain text; `lead` and `tail` are tokens before and after each utterance.
     """
 
     name: str
@@ -63,6 +66,9 @@ class Stream:
     close: str = ""
     fresh: bool = False
     head: str = ""
+    repeats: str = ""
+    lead: tuple[str, ...] = ()
+    tail: tuple[str, ...] = ()
 
     @property
     def is_slot(self) -> bool:
@@ -92,16 +98,20 @@ class TextTable:
     """
 
     size: int = 61
-    ids: Mapping[str, int] = field(default_factory=lambda: {"<|im_start|>": 1, "<|im_end|>": 2})
+    ids: Mapping[str, int] = field(default_factory=lambda: {"<|im_start|>": 1, "<|im_end|>": 2, "user": 3, "<line>": 4})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Vocabulary:
-    """A table of tokens of one expert: those of `table` (a tokenizer's), if any, then our own `names`."""
+    """A table of tokens of one expert: those of `table` (a tokenizer's), if any, then our own `names`.
+
+    `borrows`: the vocabulary of another expert whose embeddings it uses for the tokenizer's part.
+    """
 
     expert: str
     names: tuple[str, ...]
     table: TextTable = field(default_factory=lambda: TextTable(size=0, ids={}))
+    borrows: str = ""
 
     @property
     def size(self) -> int:
@@ -170,12 +180,11 @@ class Layout(Configurable):
 
     def signature(self) -> dict[str, object]:
         """What a checkpoint must agree with, as plain data."""
-        streams = [{f: getattr(s, f) for f in s.__dataclass_fields__} for s in self.streams]
         return {
             "name": self.name,
             "tick_s": self.tick_s,
             "steps": self.steps,
-            "streams": [{**s, "sees": list(s["sees"])} for s in streams],
+            "streams": [_plain(stream) for stream in self.streams],
             "vocabularies": {k: [v.expert, v.table.size, list(v.names)] for k, v in self.vocabularies.items()},
         }
 
@@ -198,6 +207,8 @@ class Layout(Configurable):
             raise StrettoError(f"The {where} {what}tokens is {stream.tokens}. Give it at least one token a tick.")
         if stream.name not in stream.sees:
             raise StrettoError(f"The {where} does not see itself. Add '{stream.name}' to its `sees`.")
+        if stream.repeats:
+            self._check_repeating(stream, where)
         if not stream.is_slot:
             return
         if stream.predicts not in self.vocabularies:
@@ -212,3 +223,22 @@ class Layout(Configurable):
             raise StrettoError(f"The {where} predicts '{stream.predicts}' but has no marker to ask with.")
         for kind in ("marker", "nothing", "close"):
             self.token(stream.name, kind)
+
+    def _check_repeating(self, stream: Stream, where: str) -> None:
+        repeated = self[stream.repeats]
+        most = repeated.tokens + len(stream.lead) + len(stream.tail)
+        if not repeated.is_slot or stream.is_slot or stream.counter != TEXT or stream.tokens < most:
+            raise StrettoError(
+                f"The {where} repeats '{stream.repeats}': expected a fed stream on TEXT of at least {most} tokens that "
+                f"repeats a slot, got counter {stream.counter} and {stream.tokens} tokens."
+            )
+        for name in (*stream.lead, *stream.tail):
+            self.vocabularies["text"].id(name)
+
+
+def _plain(stream: Stream) -> dict[str, object]:
+    """A stream as plain data; what only repeating streams have is left out of the others."""
+    fields = {name: getattr(stream, name) for name in stream.__dataclass_fields__}
+    if not stream.repeats:
+        fields = {name: value for name, value in fields.items() if name not in ("repeats", "lead", "tail")}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}

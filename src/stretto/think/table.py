@@ -1,7 +1,8 @@
 """A vocabulary as weights: rows that embed its tokens and score them, our own tokens in rows of their own.
 
 The base is a language model's table, possibly with a head of its own, and is left alone; the few tokens that a layout
-adds (`<silence>`, `<halt>` …) stand in `own`, which is trained. So a shipped checkpoint holds only those rows.
+adds (`<silence>`, `<halt>` …) stand in `own`, which is trained. So a shipped checkpoint holds only those rows. Another
+expert may borrow the table for a vocabulary of its own (`BorrowedTable`).
 """
 
 import torch
@@ -33,14 +34,24 @@ class TokenTable(nn.Module):
         theirs = nn.functional.embedding(ids.clamp(max=size - 1), self.base)
         return torch.where((ids < size)[..., None], theirs.to(ours.dtype), ours)
 
-    def logits(self, states: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch tokens"]:
-        """A score per token of the vocabulary, the base first."""
+    def logits(
+        self, states: Float[Tensor, "*batch width"], among: Int64[Tensor, " some"] | None = None
+    ) -> Float[Tensor, "*batch tokens"]:
+        """A score per token of the vocabulary, the base first. `among`: of the base only these tokens."""
         wide = torch.float64 if states.dtype == torch.float64 else torch.float32
         ours = states.to(self.own.dtype) @ self.own.T + self.bias
         if self.base is None:
             return ours.to(wide)
-        theirs = states @ self.base.T.to(states.dtype) if self.head is None else self.head(states)
-        return torch.cat([theirs.to(wide), ours.to(wide)], dim=-1)
+        return torch.cat([self.theirs(states, among).to(wide), ours.to(wide)], dim=-1)
+
+    def theirs(self, states: Float[Tensor, "*batch width"], among: Int64[Tensor, " some"] | None = None) -> Tensor:
+        """A score per token of the base, or of some of it. Some only before `go_live`."""
+        assert self.base is not None
+        if self.head is None or among is not None:
+            weight = self.base if self.head is None else self.head.weight
+            assert isinstance(weight, Tensor)
+            return states @ (weight if among is None else weight[among]).T.to(states.dtype)
+        return self.head(states)
 
     def go_live(self) -> None:
         """Score by quantised weights, embed from bfloat16."""
@@ -48,3 +59,44 @@ class TokenTable(nn.Module):
             weight = self.base if self.head is None else self.head.weight
             self.head = quantised(weight)  # type: ignore[arg-type]
             self.base = nn.Parameter(self.base.detach().to(torch.bfloat16), requires_grad=False)
+
+
+class BorrowedTable(nn.Module):
+    """Embeds and scores the tokens of another expert's table in an expert of its own `width`.
+
+    A row of the table goes through `narrow` on its way in, a state through `wide` on its way out, so that the whole
+    vocabulary of a language model costs a small expert two matrices. The table itself stays with its owner.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, width: int, lender: TokenTable, lent: int) -> None:
+        """`lent`: the width of the lender's rows."""
+        super().__init__()
+        self.vocabulary = vocabulary
+        self._lender = (lender,)  # in a tuple: its weights are no weights of this module
+        self.own = nn.Parameter(torch.randn(len(vocabulary.names), width) * width**-0.5)
+        self.bias = nn.Parameter(torch.zeros(len(vocabulary.names)))
+        self.narrow = nn.Linear(lent, width)
+        self.wide = nn.Linear(width, lent)
+        nn.init.normal_(self.wide.weight, std=0.1 * width**-0.5)
+
+    def embed(self, ids: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch width"]:
+        """The rows of `ids`."""
+        size, base = self.vocabulary.table.size, self._lender[0].base
+        assert base is not None
+        ours = nn.functional.embedding((ids - size).clamp(min=0), self.own)
+        rows = nn.functional.embedding(ids.clamp(max=size - 1), base)
+        theirs = self.narrow(rows.to(self.narrow.weight.dtype))
+        return torch.where((ids < size)[..., None], theirs.to(ours.dtype), ours)
+
+    def logits(
+        self, states: Float[Tensor, "*batch width"], among: Int64[Tensor, " some"] | None = None
+    ) -> Float[Tensor, "*batch tokens"]:
+        """A score per token of the vocabulary, the base first. `among`: of the base only these tokens."""
+        exact = torch.float64 if states.dtype == torch.float64 else torch.float32
+        states = states.to(self.own.dtype)
+        ours = states @ self.own.T + self.bias
+        theirs = self._lender[0].theirs(self.wide(states), among)
+        return torch.cat([theirs.to(exact), ours.to(exact)], dim=-1)
+
+    def go_live(self) -> None:
+        """Nothing: the lender's table goes live with its owner, the rest is small."""

@@ -1,0 +1,89 @@
+"""The default tick with a listening expert: a narrow expert reads speech, and the language model reads its words.
+
+As `tick200`, but speech and the heard slot stand on the third expert, `listening`. They see each other alone and are
+seen by nobody else. What is heard in a tick is fed to the language expert in the next one as plain text (the stream
+`read`), in the turns that a chat model was trained on: `<|im_start|>user`, a new line, the words, `<|im_end|>`, a new
+line. So the language model keeps its weights and its exact keys and values, whoever reads them was trained on the same,
+and three of four rows a tick leave its thirty layers. Heard tokens count time here, because on the counter of text they
+would move what is read apart.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from stretto.core.config import Config as BaseConfig
+from stretto.think.layout import PINNED, TEXT, TIME, Layout, Stream, TextTable, Vocabulary
+
+READING = ("system", "typed", "read")
+LANGUAGE = (*READING, "say")
+HEARING = ("speech", "heard")
+SEEING = ("playback", "image", "proprio", "chunk", "act")
+LEAD = ("<|im_start|>", "user", "<line>")
+TAIL = ("<|im_end|>", "<line>")
+
+
+class Listener200(Layout):
+    """The preset `listener200`."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """As `tick200`; `speech`: how many ticks speech and heard tokens stay visible. `act_hears`: the act slot also
+        sees speech and heard tokens themselves, a tick before their words are read.
+        """
+
+        tick_s: float = 0.2
+        system: int = 32
+        typed: int = 32
+        text: int = 127
+        speech: int = 50
+        cameras: int = 2
+        camera_tokens: int = 16
+        pictures: int = 3
+        every: int = 2
+        act_hears: bool = False
+
+        @classmethod
+        def tiny(cls) -> "Listener200.Config":
+            """Retention so short that tests see evictions."""
+            return cls(system=4, typed=4, text=6, speech=3, camera_tokens=2, pictures=1)
+
+    def __init__(self, config: Config, text: TextTable | None = None) -> None:
+        def seen(name: str, tokens: int, more: tuple[str, ...] = (), **rest: Any) -> Stream:
+            sees = (*LANGUAGE, *SEEING, *more)
+            return Stream(name=name, expert="action", counter=TIME, sees=sees, tokens=tokens, **rest)
+
+        def fed(name: str, tokens: int, sees: tuple[str, ...], keep: int, **rest: Any) -> Stream:
+            return Stream(name=name, expert="language", counter=TEXT, sees=sees, tokens=tokens, keep=keep, **rest)
+
+        pictures = {"every": config.every, "keep": config.pictures}
+        hearing = {"expert": "listening", "counter": TIME, "sees": HEARING, "tokens": 2, "keep": config.speech}
+        streams = (
+            fed("system", config.system, ("system",), PINNED),
+            fed("typed", config.typed, READING, config.typed - 1),
+            fed("read", 2 + len(LEAD) + len(TAIL), READING, config.text, repeats="heard", lead=LEAD, tail=TAIL),
+            seen("playback", 1),
+            seen("image", config.cameras * config.camera_tokens, mutual=True, **pictures),
+            seen("proprio", 1, **pictures),
+            seen("chunk", 1, every=config.every, head="flow"),
+            Stream(name="speech", **hearing),
+            Stream(
+                name="heard", predicts="heard", marker="<heard>", nothing="<blank>", close="<|im_end|>", **hearing
+            ),
+            seen("act", 1, HEARING if config.act_hears else (), predicts="act", marker="<act>"),
+            Stream(
+                name="say", expert="language", counter=TEXT, sees=(*LANGUAGE, "playback", "image", "proprio", "act"),
+                tokens=2, keep=config.text, predicts="text", marker="<say>", nothing="<silence>", close="<|im_end|>",
+            ),
+        )  # fmt: skip
+        table = text or TextTable()
+        super().__init__(
+            name="listener200",
+            tick_s=config.tick_s,
+            steps=2,
+            streams=streams,
+            vocabularies={
+                "text": Vocabulary(expert="language", names=("<say>", "<silence>"), table=table),
+                "heard": Vocabulary(expert="listening", names=("<heard>", "<blank>"), table=table, borrows="text"),
+                "act": Vocabulary(expert="action", names=("<act>", "<halt>", "<move>")),
+            },
+        )
