@@ -1,13 +1,16 @@
-# Two commands: `make demo` and `make test`. Each does all set-up; the second time it starts at once.
+# Three commands: `make demo`, `make live` and `make test`. Each does all set-up; the second time it starts at once.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := libegl1 libgl1-mesa-dri espeak-ng flite festival festvox-us-slt-hts festvox-kdlpc16k
+PACKAGES := libegl1 libgl1-mesa-dri espeak-ng flite festival festvox-us-slt-hts festvox-kdlpc16k chromium
 
-.PHONY: demo test setup lint types unit cards clean
+.PHONY: demo live test setup lint types unit cards clean
 
 demo: setup
 	$(BIN)/stretto demo
+
+live: setup
+	$(BIN)/stretto serve
 
 test: setup lint types unit
 

@@ -27,7 +27,9 @@ from stretto.web.wire import WireError
 STATIC = Path(__file__).parent / "static"
 SUBPROTOCOL = "realtime"
 TOKEN_PROTOCOL = "openai-insecure-api-key."
-POLICY, TOO_SLOW, GOING = 1008, 1013, 1001
+POLICY, TOO_SLOW = 1008, 1013
+CLOSE_S = 1.0
+"""How long a client that does not read is given to hear why it is shut out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +140,18 @@ async def _serve(hub: Hub, socket: WebSocket) -> None:
         return
     sender = asyncio.create_task(_send(client, socket))
     reader = asyncio.create_task(_read(hub, client, socket))
+    full = asyncio.create_task(client.outbox.full.wait())
     try:
-        await asyncio.wait({sender, reader}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({sender, reader, full}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         hub.leave(client)
-        for task in (sender, reader):
+        for task in (sender, reader, full):
             task.cancel()
             with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError, OSError):
                 await task
+    if client.outbox.full.is_set():
+        with suppress(TimeoutError, RuntimeError, OSError):
+            await asyncio.wait_for(socket.close(TOO_SLOW, "this client reads too slowly"), CLOSE_S)
 
 
 async def _read(hub: Hub, client: Client, socket: WebSocket) -> None:
@@ -166,11 +172,7 @@ async def _read(hub: Hub, client: Client, socket: WebSocket) -> None:
 
 
 async def _send(client: Client, socket: WebSocket) -> None:
-    try:
+    with suppress(WebSocketDisconnect, RuntimeError, OSError):
         while True:
             part = await client.outbox.next()
             await (socket.send_text(part) if isinstance(part, str) else socket.send_bytes(part))
-    except OverflowError:
-        await socket.close(TOO_SLOW, "this client reads too slowly")
-    except (WebSocketDisconnect, RuntimeError, OSError):
-        return

@@ -1,9 +1,9 @@
 """The process in which sessions run: one robot, one agent, one session after the other, told what to do by a pipe.
 
 The server's process holds the port and the people; this one the agent and, as a child of its own, the world. So an
-agent that computes never delays the server, and one that breaks takes nobody with it. Commands: start, audio, type,
-hush, halt, release, lag, ahead, clear, end. Answers: ("state", facts) and ("say", messages). When the server dies this
-process dies with it, and the world, whose owner is gone, halts its arm.
+agent that computes never delays the server, and one that breaks takes nobody with it. An order is (verb, arguments):
+`_on_verb` below does it. Answers: ("state", facts), ("say", messages for all), ("owner", messages for him). When the
+server dies this process dies with it, and the world, whose owner is gone, halts its arm.
 """
 
 import signal
@@ -152,6 +152,8 @@ class Host:
         with suppress(EOFError, OSError):
             while True:
                 verb, *args = self.pipe.recv()
+                if verb == "quit":
+                    break
                 getattr(self, f"_on_{verb}")(*args)
         self.latch.value = 1
         self.door.closed = True

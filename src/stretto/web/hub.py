@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import json
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -47,11 +48,11 @@ class Client:
 class Hub:
     """The clients of one robot."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, make_robot: Callable[[Callable[[str, Any], None]], Any] = Robot) -> None:
         self.live, self.clock = live, WallClock()
         self.clients: list[Client] = []
         self.owner: Client | None = None
-        self.robot = Robot(self._overhear)
+        self.robot = make_robot(self._overhear)
         self.facts: dict[str, Any] = {"state": "idle", "task": live.task, "agent": live.agent}
         self.counts = {"clients": 0, "refused": 0, "stops": 0, "ticks": 0, "late": 0, "sessions": 0, "faults": 0}
         self._names = itertools.count(1)

@@ -1,7 +1,7 @@
 """What waits to be sent to one client: bounded, numbered, in order.
 
 Every message gets its number when it is put in. When a client reads too slowly the oldest picture or pulse is dropped,
-which he sees as a gap in the numbers; nothing else is ever dropped, and one who still does not read is shut out.
+which he sees as a gap in the numbers; nothing else is ever dropped, and one who does not read is shut out (`full`).
 """
 
 import asyncio
@@ -21,13 +21,13 @@ class Outbox:
 
     def __init__(self) -> None:
         self.seq = self.dropped = self.bytes = 0
-        self.overflowed = False
+        self.full = asyncio.Event()
         self._waiting: deque[tuple[int, Message]] = deque()
         self._change = asyncio.Event()
 
     def put(self, message: Message) -> None:
         """Number a message and queue it."""
-        if self.overflowed:
+        if self.full.is_set():
             return
         self.seq += 1
         self._waiting.append((self.seq, message))
@@ -35,7 +35,7 @@ class Outbox:
         if message.loses:
             self._thin(bool(message.body))
         if self.bytes > MOST_BYTES:
-            self.overflowed = True
+            self.full.set()
         self._change.set()
 
     def _thin(self, pictures: bool) -> None:
@@ -46,12 +46,10 @@ class Outbox:
             self.dropped += 1
 
     async def next(self) -> str | bytes:
-        """The next message as it is sent; waits for one. Raises OverflowError when too much waits."""
+        """The next message as it is sent; waits for one."""
         while not self._waiting:
             self._change.clear()
             await self._change.wait()
-        if self.overflowed:
-            raise OverflowError("the client reads too slowly")
         seq, message = self._waiting.popleft()
         self.bytes -= _size(message)
         head = f'{{"seq": {seq}, {message.head[1:]}'

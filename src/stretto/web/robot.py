@@ -26,18 +26,20 @@ class Robot:
         self._latch = make_latch()
         self._post: Post | None = None
         self._process: Any = None
+        self._pipe: Connection | None = None
         self._closed = False
 
     def start(self, live: Live) -> None:
         """Run a session; one that runs is ended first. A process that has died is replaced."""
-        if self._process is None or not self._process.is_alive():
+        if self._pipe is None:
             self._spawn()
         self.tell("start", live)
 
     def tell(self, verb: str, *args: Any, loses: bool = False) -> None:
         """Send an order to the session process; nothing happens when there is none."""
-        if self._post is not None:
-            self._post.send((verb, *args), loses=loses)
+        post = self._post
+        if post is not None:
+            post.send((verb, *args), loses=loses)
 
     def halt(self, by: str) -> None:
         """Halt the arm within its control period, and keep it halted until `release`."""
@@ -62,28 +64,30 @@ class Robot:
         """End the session process; the arm is halted first."""
         self._closed = True
         self._latch.value = 1
-        if self._post is None:
+        if self._process is None:
             return
-        self._post.close()
-        self._pipe.close()
+        self.tell("quit")
         self._process.join(timeout=15)
         if self._process.is_alive():
             self._process.kill()
 
     def _spawn(self) -> None:
         spawn = multiprocessing.get_context("spawn")
-        self._pipe, child = spawn.Pipe()
+        pipe, child = spawn.Pipe()
         self._process = spawn.Process(target=host.main, args=(child, self._latch), name="stretto-session")
         with _interrupts_blocked():
             self._process.start()
         child.close()
-        self._post = Post(self._pipe)
-        threading.Thread(target=self._listen, args=(self._pipe,), daemon=True, name="robot").start()
+        self._pipe, self._post = pipe, Post(pipe)
+        threading.Thread(target=self._listen, args=(pipe, self._post), daemon=True, name="robot").start()
 
-    def _listen(self, pipe: Connection) -> None:
+    def _listen(self, pipe: Connection, post: Post) -> None:
         with contextlib.suppress(EOFError, OSError):
             while True:
                 self._hear(*pipe.recv())
+        self._pipe = self._post = None
+        post.close()
+        pipe.close()
         if not self._closed:
             why = "the session process ended; its own message stands in the server's output. Reset starts another."
             self._hear("state", {"state": "fault", "message": why})

@@ -38,10 +38,24 @@ def serve(live: Live, address: Address, ready: Callable[[str], None] = print) ->
     token = address.token or ("" if loopback(address.host) else secrets.token_urlsafe(18))
     listener = _listen(address)
     hub = Hub(live)
+    host, port = listener.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    query = f"/?token={token}" if token else "/"
+    ready(f"{'https' if address.cert else 'http'}://{name}:{port}{query}")
+    try:
+        server = make_server(hub, Door(host=address.host, token=token), address)
+        asyncio.run(server.serve(sockets=[listener]))
+    finally:
+        hub.close()
+
+
+def make_server(hub: Hub, door: Door, address: Address) -> uvicorn.Server:
+    """The server of a hub; `serve(sockets=…)` runs it."""
     config = uvicorn.Config(
-        make_app(hub, Door(host=address.host, token=token)),
+        make_app(hub, door),
         ws="websockets-sansio",
         ws_max_size=LARGEST_FRAME,
+        ws_per_message_deflate=False,
         ws_ping_interval=2.0,
         ws_ping_timeout=3.0,
         log_level="warning",
@@ -51,14 +65,7 @@ def serve(live: Live, address: Address, ready: Callable[[str], None] = print) ->
         ssl_certfile=address.cert or None,
         ssl_keyfile=address.key or None,
     )
-    host, port = listener.getsockname()[:2]
-    name = f"[{host}]" if ":" in host else host
-    query = f"/?token={token}" if token else "/"
-    ready(f"{'https' if address.cert else 'http'}://{name}:{port}{query}")
-    try:
-        asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
-    finally:
-        hub.close()
+    return uvicorn.Server(config)
 
 
 def _listen(address: Address) -> socket.socket:

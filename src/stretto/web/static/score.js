@@ -76,7 +76,7 @@ export class Score {
     const span = width < 560 ? 15 : SECONDS;
     const scale = (width - gutter - 2) / span;
     const x = (t) => width - 2 - (end - t) * scale;
-    const axis = 18;
+    const axis = 26;
     const lane = (height - axis) / 4;
     this.forget(end - KEEP_S);
     pen.clearRect(0, 0, width, height);
@@ -109,7 +109,7 @@ export class Score {
       pen.fillStyle = ink.rule;
       pen.fillRect(Math.round(x(t)), 0, 1, height - axis);
       pen.fillStyle = ink.faint;
-      if (x(t) > gutter + 14 && x(t) < width - 14) pen.fillText(clock(t), x(t), height - axis / 2 + 2);
+      if (x(t) > gutter + 14 && x(t) < width - 14) pen.fillText(clock(t), x(t), height - 7);
     }
   }
 
@@ -172,10 +172,15 @@ export class Score {
 
   act(pen, ink, x, { top, bottom }, end, gutter) {
     const high = bottom - top;
-    const halted = this.steps.filter(([, , , held]) => held).map(([t]) => t);
     pen.fillStyle = ink.stop;
-    pen.globalAlpha = 0.16;
-    for (const t of halted) pen.fillRect(x(t), top, x(t + 0.051) - x(t), high);
+    pen.globalAlpha = 0.14;
+    for (let n = 0; n < this.steps.length; n++) {
+      if (!this.steps[n][3]) continue;
+      const from = this.steps[n][0];
+      while (this.steps[n + 1]?.[3]) n++;
+      const until = this.steps[n + 1]?.[0] ?? end;
+      pen.fillRect(x(from), top, x(until) - x(from), high);
+    }
     pen.globalAlpha = 0.3;
     pen.fillStyle = ink.act;
     pen.beginPath();
@@ -197,9 +202,9 @@ export class Score {
     pen.fillStyle = ink.speak;
     for (const t of this.late) {
       pen.beginPath();
-      pen.moveTo(x(t) - 4, bottom + 7);
-      pen.lineTo(x(t) + 4, bottom + 7);
-      pen.lineTo(x(t), bottom + 1);
+      pen.moveTo(x(t) - 3, bottom + 7);
+      pen.lineTo(x(t) + 3, bottom + 7);
+      pen.lineTo(x(t), bottom + 2);
       pen.fill();
     }
     for (const { t, asked, after, by } of this.halts) {
