@@ -27,6 +27,7 @@ TABLE: dict[str, dict[str, str]] = {
         "scripted": "stretto.agents.scripted:Scripted",
         "cascade": "stretto.agents.cascade:Cascade",
         "duplex": "stretto.agents.duplex:Duplex",
+        "policy": "stretto.agents.policy:Policy",
     },
     "execution": {
         "latest": "stretto.runtime.execution:Latest",
@@ -69,6 +70,8 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "recipe": {
         "spotter": "stretto.train.spotter:SpotterTraining",
+        "hear": "stretto.recipes.hear:HearTraining",
+        "policy_goal": "stretto.recipes.policy_goal:PolicyGoal",
     },
     "benchmark": {
         "experts": "stretto.bench.experts:Experts",

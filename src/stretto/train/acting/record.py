@@ -61,13 +61,13 @@ class Recorder(Configurable):
         """
 
         odd: float = 0.2
-        midway: float = 0.3
+        midway: float = 0.2
         noisy: float = 0.7
-        noise: float = 0.3
+        noise: float = 0.25
         shoves: float = 0.25
-        chained: float = 0.25
+        chained: float = 0.2
         waiting: float = 0.2
-        limit: int = 320
+        limit: int = 280
         after: int = 12
 
     def __init__(self, config: Config, env: Libero | None = None) -> None:
@@ -85,7 +85,7 @@ class Recorder(Configurable):
         self.episode = derive(seed, "acting", number)
         self.rng = rng
         self.env.reset(str(self.task), derive(seed, "acting", "place", number) % 2**31, "train")
-        self._start(rng.random())
+        self.begin(self.task, rng.random(), rng)
         track = _Track()
         if rng.random() < c.waiting:
             self._play(track, "", int(rng.integers(2, 8)) * EVERY)
@@ -107,13 +107,13 @@ class Recorder(Configurable):
         self._play(track, goal, self.config.after, even_done=True)
         return reached
 
-    def _start(self, kind: float) -> None:
-        """Where the arm is when the episode begins; nothing of it is recorded."""
-        c, rng = self.config, self.rng
+    def begin(self, task: int, kind: float, rng: np.random.Generator) -> None:
+        """Where the arm is when an episode of `task` begins, by `kind` in [0, 1); nothing of it is recorded."""
+        c, self.rng = self.config, rng
         if kind < c.odd:
             self._odd_pose()
         elif kind < c.odd + c.midway:
-            other = int(rng.choice([other for other in range(10) if other != self.task]))
+            other = int(rng.choice([other for other in range(10) if other != task]))
             for _ in range(int(rng.integers(15, 150))):
                 self.env.apply(self.expert.act(self.env.scene(), self.env.tasks[other]))
             self.before = other

@@ -1,0 +1,1 @@
+"""Complete trainings: each file is one recipe that can be stopped and goes on."""

@@ -1,0 +1,232 @@
+"""Train hearing: speech, talk of people in rooms and noise, becomes words inside the stream, while they are spoken.
+
+    stretto train hear --out out/hear                                  everything, from nothing, in this order:
+      1. speech      corpora of sentences (training speakers and wordings), 9 hours: about 1.5 h on two cores
+      2. features    what the ear makes of them, in shards of a byte a number: about 0.9 h on two cores, 130 MB
+      3. training    the listening expert for `minutes` a call; goes on where it stood until `steps` are reached
+      4. checkpoint  out/hear/listener/weights, for `stretto run --agent duplex --set weights=…` and `stretto listen`
+
+    stretto train hear --out out/hear --minutes 60                     a piece of an hour; again, until it says finished
+    stretto train hear --out out/hear --set way=language               the language expert itself reads, with adapters
+    stretto train hear --out out/hear --set bits=4 --set shards=out/hear/small     half the size, to carry elsewhere
+    stretto train hear --size debug --out out/try                      seconds: does it run?
+
+Where there is neither sound nor a speech engine nor a language model (a bare machine with a GPU), a folder with
+`kit.safetensors` and shards is enough for the listening expert:
+
+    stretto train hear --out DIR --minutes 9 --set batches.size=64 --set loop.lr=0.002
+
+and the same command without `--minutes`, on the first machine, writes the checkpoint from what came back
+(DIR/listener/state.safetensors). Hours are those of two idle cores; what is measured stands in docs/log.md.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stretto.agents.checkpoint import save_pretrained
+from stretto.agents.duplex import SYSTEM
+from stretto.agents.network import Network
+from stretto.agents.sizes import size
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.core.errors import StrettoError, unknown
+from stretto.data.clip_plan import Plans
+from stretto.data.corpus import Corpus, make
+from stretto.data.hearing import Sessions as Packed
+from stretto.train.device import choose
+from stretto.train.hear import Hear
+from stretto.train.hear_batches import Batches, Sessions
+from stretto.train.hear_features import Job, make_shards
+from stretto.train.hear_kit import Kit, alone, kit_of, load_kit, put, save_kit
+from stretto.train.loop import Loop
+from stretto.train.schedule import Schedule
+
+Say = Callable[[str], None]
+WAYS = {"listener": "-listener", "language": ""}
+"""The two ways of reading, and the size of the agent that each belongs to."""
+
+
+class HearTraining(Configurable):
+    """The recipe `hear`."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`way`: listener or language. `hours`, `english`: of the corpora of talk to a robot and of general English;
+        `dev_hours`: of each development corpus. `talk`: their folder, "" is OUT/talk. `shards`: theirs, "" is
+        OUT/shards. `bits`: a number of a shard. `delay`: ticks from the tick of a word's end to its label. `lora`:
+        rank of the adapters, for the way `language`. `minutes`: of training in one call, 0 is to the end.
+        """
+
+        way: str = "listener"
+        size: str = "tiny"
+        hours: float = 6.0
+        english: float = 3.0
+        dev_hours: float = 0.25
+        talk: str = ""
+        shards: str = ""
+        bits: int = 8
+        delay: int = 1
+        lora: int = 16
+        minutes: float = 0.0
+        workers: int = 2
+        threads: int = 1
+        seed: int = 0
+        sessions: Packed.Config = field(default_factory=Packed.Config)
+        batches: Batches.Config = field(default_factory=Batches.Config)
+        stage: Hear.Config = field(default_factory=Hear.Config)
+        loop: Loop.Config = field(
+            default_factory=lambda: Loop.Config(
+                steps=12_000, lr=1e-3, ema=0.999, schedule=Schedule.Config(warmup=300), validate=500, sample=500
+            )
+        )
+
+        def __post_init__(self) -> None:
+            if self.way not in WAYS:
+                raise unknown("way of reading", self.way, WAYS)
+            if min(self.hours, self.dev_hours) <= 0 or self.english < 0 or self.minutes < 0 or self.threads < 1:
+                raise StrettoError("Expected hours, dev_hours and threads above 0, english and minutes of at least 0.")
+
+        @classmethod
+        def tiny(cls) -> "HearTraining.Config":
+            """Seconds: random weights, a minute of speech."""
+            return cls(
+                size="debug",
+                hours=0.01,
+                english=0.0,
+                dev_hours=0.004,
+                lora=2,
+                workers=1,
+                sessions=Packed.Config.tiny(),
+                batches=Batches.Config(size=2),
+                stage=Hear.Config.tiny(),
+                loop=Loop.Config(steps=6, log=2, validate=3, sample=3, lr=1e-3),
+            )
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def run(self, out: Path, say: Say = lambda text: None, until: int | None = None) -> Path:
+        """Everything that is missing; returns the checkpoint, or the folder while training is not finished."""
+        torch.set_num_threads(self.config.threads)
+        out.mkdir(parents=True, exist_ok=True)
+        whole = self.network_config()
+        kit = self.kit(out, whole)
+        train, held = self.sessions(out, whole, say)
+        folder = out / self.config.way
+        stage = self.stage(whole, kit, train, held)
+        device = choose()
+        say(f"{device.name}: {device.why}; {len(train)} sessions of {train.ticks} ticks, {len(held)} held out")
+        loop: Loop = replace(self.config.loop, seed=self.config.seed).build(stage, folder, device, say)
+        finished = loop.run(minutes=self.config.minutes or None, until=until)
+        if not finished or loop.step < self.config.loop.steps:
+            say(f"step {loop.step} of {self.config.loop.steps}; the same command goes on")
+            return folder
+        return self.checkpoint(folder, whole, loop.averaged, say)
+
+    def network_config(self) -> Network.Config:
+        """The whole network that is to hear."""
+        config = size(self.config.size + WAYS[self.config.way])
+        return replace(config, lora=self.config.lora if self.config.way == "language" else 0, seed=self.config.seed)
+
+    def kit(self, out: Path, whole: Network.Config) -> Kit | None:
+        """What hearing needs of the language model, from its package, or from the folder where there is none."""
+        path = out / "kit.safetensors"
+        if not whole.language:
+            return None
+        if not path.exists():
+            save_kit(kit_of(whole.language), path)
+        return load_kit(path)
+
+    def sessions(self, out: Path, whole: Network.Config, say: Say) -> tuple[Sessions, Sessions]:
+        """Shards of training and development, made where they are missing."""
+        found = []
+        for split, share in (("train", self.config.sessions.passes), ("dev", 1)):
+            folder = Path(self.config.shards or out / "shards") / split
+            files = _complete(folder)
+            if not files:
+                corpora = self.corpora(out, split, say)
+                packed = replace(self.config.sessions, passes=share, seed=self.config.seed)
+                sessions = packed.build(corpora)
+                job = self.job(folder, corpora, packed, whole)
+                files = make_shards(job, sessions, self.config.workers, lambda text, s=split: say(f"{s}: {text}"))
+            found.append(Sessions(files))
+        return found[0], found[1]
+
+    def corpora(self, out: Path, split: str, say: Say) -> list[Corpus]:
+        """Talk to a robot, and general English, of one split; made where they are missing."""
+        c, root = self.config, Path(self.config.talk or out / "talk")
+        wanted = {
+            "robot": (split, c.hours),
+            "english": (f"{split}_english" if split != "train" else "english", c.english),
+        }
+        made = []
+        for mix, (name, hours) in wanted.items():
+            if hours:
+                plans = Plans.Config(split=split, seed=c.seed, mix=mix)
+                length = hours if split == "train" else c.dev_hours
+                made.append(make(plans, root, length, name, c.workers, lambda text, n=name: say(f"{n}: {text}")))
+        return made
+
+    def job(self, folder: Path, corpora: list[Corpus], packed: Packed.Config, whole: Network.Config) -> Job:
+        """How shards are made."""
+        table = whole.layout.build(whole.table)
+        return Job(
+            corpora=tuple((str(corpus.root), corpus.name) for corpus in corpora),
+            sessions=packed,
+            ear=whole.ear,
+            language=whole.language,
+            size=table.vocabularies["text"].table.size,
+            close=kit_close(whole),
+            delay=self.config.delay,
+            bits=self.config.bits,
+            folder=folder,
+        )
+
+    def stage(self, whole: Network.Config, kit: Kit | None, train: Sessions, held: Sessions) -> Hear:
+        """The stage with its network."""
+        network = alone(whole, kit) if self.config.way == "listener" else whole.build()
+        system = network.text.encode(SYSTEM, special=True) if network.text else [1]
+        batches = replace(self.config.batches, seed=self.config.seed).build(network.layout, train, system)
+        return self.config.stage.build(network, batches, held, choose().name, kit.words if kit else None)
+
+    def checkpoint(self, folder: Path, whole: Network.Config, trained: dict[str, Tensor], say: Say) -> Path:
+        """The whole network with the averaged weights, as a checkpoint; where the language model is missing, a word."""
+        path = folder / "weights"
+        if path.exists():
+            say(f"finished; {path} is there already")
+            return path
+        try:
+            network = put({name: weight.cpu() for name, weight in trained.items()}, whole.build())
+        except StrettoError as error:
+            say(f"finished, but the whole network cannot be built here ({error}) Run it again where it can.")
+            return folder
+        facts = {"recipe": "hear", "way": self.config.way, "steps": self.config.loop.steps}
+        say(f"finished; wrote {save_pretrained(network, path, facts=facts)}")
+        return path
+
+
+def kit_close(whole: Network.Config) -> int:
+    """The number of the token that ends a turn."""
+    if whole.language:
+        from stretto.think.text import load_text
+
+        return load_text(whole.language).id("<|im_end|>")
+    layout = whole.layout.build(whole.table)
+    return int(layout.token("heard", "close"))
+
+
+def _complete(folder: Path) -> list[Path]:
+    """All shards of a folder, none when some are missing."""
+    told = folder / "shards.json"
+    if not told.is_file():
+        return []
+    from stretto.train.hear_features import SESSIONS
+
+    count = -(-int(json.loads(told.read_text())["sessions"]) // SESSIONS)
+    files = [folder / f"{number:04}.npz" for number in range(count)]
+    return files if all(file.exists() for file in files) else []

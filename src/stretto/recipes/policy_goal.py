@@ -1,0 +1,207 @@
+"""Looking and acting in LIBERO-Goal under words: the acting half of the learned agent, from nothing.
+
+    stretto train policy_goal                                 all of it, as long as it takes; goes on where it was cut
+    stretto train policy_goal --minutes 140 --set workers=2 --set threads=2       a piece
+    stretto train policy_goal --size debug --out out/try      minutes: does it run?
+
+Behaviour cloning first: episodes of the expert from fresh placements, odd starts, with noise. Then rounds: the policy
+drives under the live loop's delays, the expert says what it should have done, and training goes on with both; tasks
+that fail come more often. At the end the averaged weights are written to `out/policy_goal/policy` (about 24 MB), which
+the agents `policy`, `cascade_policy` and `duplex` load (`--set weights=...`).
+
+Where there is no simulator, shards and the book of phrases are enough: copy `data/*.npz` and `phrases.npz` into one
+folder and give it as `data`; nothing is recorded then and neither LIBERO nor the language model is needed:
+
+    stretto train policy_goal --set data=FOLDER --set steps=40000 --set batch=256
+
+Expected time is in docs/log.md. Hardware: two cores and 8 GB, or any GPU. Source: DAgger (Ross et al., 2011), training-
+time real-time chunking (Black et al., 2025).
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from stretto.agents.checkpoint import save_pretrained
+from stretto.agents.network import Network
+from stretto.agents.sizes import size
+from stretto.core.clock import Stopwatch
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.train.acting.batches import Batches
+from stretto.train.acting.contexts import Contexts
+from stretto.train.acting.phrases import PhraseBook, make_book, sayings
+from stretto.train.acting.rollout import roll_out
+from stretto.train.acting.shards import Order, make, successes
+from stretto.train.acting.stage import SeeAct
+from stretto.train.device import Device, choose
+from stretto.train.loop import Loop
+
+QUIET = 60.0
+"""First score of saying nothing: what learned only to act is silent."""
+
+
+class PolicyGoal(Configurable):
+    """The recipe `policy_goal`."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`expert`: shards of the expert; `rounds` of `driven` shards each; `episodes` of a shard. `first`, `between`,
+        `last`: steps before the first round, after each round, and after those. `steps`: all of them, where `data` is
+        given. `wordings`, `pairs`: see phrases.py. `minutes` 0: until it is done. `sample`: rollouts every so many
+        steps, each with a film.
+        """
+
+        seed: int = 0
+        minutes: float = 0.0
+        net: str = "tiny"
+        workers: int = 1
+        threads: int = 1
+        expert: int = 24
+        rounds: int = 5
+        driven: int = 4
+        episodes: int = 20
+        first: int = 6_000
+        between: int = 2_500
+        last: int = 5_000
+        data: str = ""
+        steps: int = 0
+        batch: int = 32
+        wordings: int = 40
+        pairs: int = 4
+        sample: int = 1_000
+        validate: int = 500
+        lr: float = 4e-4
+        stage: SeeAct.Config = field(default_factory=SeeAct.Config)
+
+        @classmethod
+        def tiny(cls) -> "PolicyGoal.Config":
+            """Seconds of each phase."""
+            return cls(
+                net="debug", expert=1, rounds=1, driven=1, episodes=1, first=6, between=4, last=4, batch=4, wordings=2,
+                pairs=1, sample=0, validate=4, stage=SeeAct.Config(held=4),
+            )  # fmt: skip
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def run(self, folder: Path, say: Callable[[str], None]) -> None:
+        """Go on with the recipe in `folder` until it is done or the minutes are over."""
+        c, self.folder, self.say, self.watch = self.config, folder, say, Stopwatch()
+        device = choose()
+        say(f"computing on {device.name} ({device.why})")
+        if c.data:
+            self._train([*sorted(Path(c.data).glob("expert-*.npz")), *sorted(Path(c.data).glob("round*.npz"))],
+                        0, c.steps, c.steps, device)  # fmt: skip
+            return
+        total = c.first + c.rounds * c.between + c.last
+        shards: list[Path] = []
+        for number in range(c.rounds + 1):
+            orders = self._orders(number)
+            if not make(orders, c.workers, say, self._left()):
+                return
+            shards += [order.path for order in orders]
+            end = c.first + number * c.between if number < c.rounds else total
+            if not self._train(shards, number, end, total, device):
+                return
+        say(f"done: {self.folder / 'policy'}")
+
+    def _left(self) -> float | None:
+        """Minutes that are left of this run."""
+        return max(0.0, self.config.minutes - self.watch.seconds() / 60) if self.config.minutes else None
+
+    def _orders(self, number: int) -> list[Order]:
+        """The shards of a round; round 0 is the expert's."""
+        c, data = self.config, self.folder / "data"
+        if not number:
+            names = [f"expert-{i:03d}.npz" for i in range(c.expert)]
+            return [
+                Order(path=data / n, first=i * c.episodes, count=c.episodes, seed=c.seed) for i, n in enumerate(names)
+            ]
+        shares = self._shares(number)
+        return [
+            Order(
+                path=data / f"round{number}-{i:03d}.npz",
+                first=(number * 1000 + i) * c.episodes,
+                count=c.episodes,
+                seed=c.seed,
+                driver=str(self.folder / f"driver-{number}"),
+                shares=tuple(shares / shares.sum()),
+            )
+            for i in range(c.driven)
+        ]
+
+    def _shares(self, number: int) -> np.ndarray:
+        """How often a task comes in round `number`: more where the policy failed in the round before."""
+        if number < 2:
+            return np.full(10, 0.1)
+        runs, reached = successes(self._orders(number - 1))
+        rate = (np.array(reached) + 1) / (np.array(runs) + 2)
+        return 1.3 - rate
+
+    def _train(self, shards: list[Path], number: int, end: int, total: int, device: Device) -> bool:
+        """Train behind round `number` until step `end`; then write the policy that drives next, or the last one."""
+        c = self.config
+        goal = self.folder / ("policy" if end == total else f"driver-{number + 1}")
+        if goal.is_dir():
+            return True
+        torch.set_num_threads(c.threads)
+        network = network_of(c.net, language=not c.data)
+        book = self._book(network)
+        contexts = Contexts(shards)
+        held = contexts.rows["episode"] % 20 == 0
+        rows = np.flatnonzero(~held)
+        need = tuple(float(share) for share in 0.5 + self._shares(number + 1)) if number else ()
+        batches = Batches.Config(size=c.batch, seed=c.seed, need=need).build(contexts, book, rows)
+        check = np.flatnonzero(held) if held.any() else rows
+        proof = Batches.Config(size=min(c.batch, 32), seed=1).build(contexts, book, check)
+        self.say(f"{len(contexts)} contexts, {int(held.sum())} of them held out; {len(book)} phrases; to step {end}")
+        rollout = None if c.data or not c.sample else roll_out
+        stage = c.stage.build(network, batches, proof, device.name, rollout)
+        loop: Loop = Loop.Config(
+            steps=total, lr=c.lr, seed=c.seed, validate=c.validate, sample=c.sample, log=min(20, c.validate)
+        ).build(stage, self.folder, device, self.say)
+        if not loop.run(self._left(), end):
+            return False
+        with loop.average():
+            self._write(network, goal, {"step": loop.step, "contexts": len(contexts), "recipe": "policy_goal"})
+        return True
+
+    def _book(self, network: Network) -> PhraseBook:
+        """The book of phrases, made once."""
+        c = self.config
+        for path in (self.folder / "phrases.npz", Path(c.data) / "phrases.npz"):
+            if path.is_file():
+                return PhraseBook.load(path)
+        self.say("sending the wordings through the language model, once: some minutes")
+        book = make_book(network, sayings(c.wordings, c.pairs, c.seed))
+        book.save(self.folder / "phrases.npz")
+        return book
+
+    def _write(self, network: Network, goal: Path, facts: dict[str, object]) -> None:
+        """The averaged weights as a checkpoint that hears and says nothing."""
+        names = network.layout.vocabularies["text"].names
+        table = network.tables["text"]
+        with torch.no_grad():
+            for name in ("<blank>", "<silence>"):
+                table.bias[names.index(name)] = QUIET  # type: ignore[index]
+        shutil.rmtree(goal, ignore_errors=True)
+        save_pretrained(network.cpu(), goal, facts=facts)
+        (self.folder / "recipe.json").write_text(json.dumps({"wrote": str(goal), **facts}))
+
+
+def network_of(name: str, language: bool = True) -> Network:
+    """A fresh network of a size that sees one moment at a time; without its language model where only shards are."""
+    config = size(name)
+    config = replace(config, layout=replace(config.layout, pictures=1))  # type: ignore[type-var]
+    if name == "debug":
+        eye = replace(config.eye, size=128, channels=(8, 8, 8, 8, 16))
+        config = replace(config, eye=eye)
+    if not language:
+        config = replace(config, language="", ear=replace(config.ear, pretrained=False))
+    return config.build()
