@@ -13,6 +13,7 @@ Needs: torch, and the training and development voices. Hardware: two cores.
 """
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -174,7 +175,7 @@ class _Learner:
         watch = CpuWatch()
         done = min(1.0, self.spent / (self.config.minutes * 60))
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.rate * min(1.0, (self.steps + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * done))
+            group["lr"] = self.config.rate * min(1.0, (self.steps + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * done))
         batch = crops(data, self.config, generator(self.config.seed, "spotter batch", self.steps), len(self._words()))
         logits, _ = self.network(batch.features, self.network.start(len(batch.features)))
         loss = objective(logits, batch)

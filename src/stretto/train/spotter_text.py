@@ -38,6 +38,9 @@ LIKE: dict[str, str] = {
 }
 """Words that nobody can tell from one of the list by ear: neither right nor wrong to hear."""
 
+HELD = ("stop stop", "stop freeze", "stop please", "stop robot", "please wait", "stop right there", "stop now")
+"""Test wordings that words put together at random may hit."""
+
 _WITH_COMMAND = ("stop", "pause")
 _WITHOUT = ("instruct", "switch", "ask_scene", "ask_general", "side", "elsewhere", "facts", "prose", "backchannel")
 _LEADS = ("hey", "robot", "no", "please", "oh no", "okay", "just", "now", "and", "then", "so", "you", "can you")
@@ -63,6 +66,13 @@ def unsure(word: str, words: tuple[str, ...]) -> bool:
 
 
 def _phrase(words: tuple[str, ...], source: np.random.Generator) -> str:
+    """A phrase that is no wording of the test."""
+    while plain(phrase := _any(words, source)) in HELD:
+        pass
+    return phrase
+
+
+def _any(words: tuple[str, ...], source: np.random.Generator) -> str:
     kind = source.random()
     if kind < 0.44:
         return _with(words[int(source.integers(len(words)))], source)
@@ -80,7 +90,7 @@ def _with(word: str, source: np.random.Generator) -> str:
     if kind < 0.22:
         return word
     if kind < 0.30:
-        return f"{word}, {word}"
+        return f"{word}, {word}, {word}"
     if kind < 0.42:
         return f"{_one(_LEADS, source)}{_one((',', ''), source)} {word}"
     if kind < 0.66:

@@ -26,8 +26,8 @@ TAPS = 3
 """Steps that a convolution sees, a dilation apart."""
 DILATIONS = (1, 1, 2, 4, 8)
 
-State = tuple[Float[Tensor, "batch past channels"], ...]
-"""Of each layer the inputs that later steps need."""
+State = tuple[Tensor, ...]
+"""Of each layer the inputs (batch, past, channels) that later steps need; how many are past differs."""
 
 
 class SpotterNetwork(nn.Module, Configurable):
