@@ -96,6 +96,10 @@ class Text:
         """
         return self._joined(ids, special).decode("utf-8", "replace")
 
+    def bytes_of(self, token: int) -> bytes:
+        """What a token stands for; nothing for a special one. Raises StrettoError for an id outside the vocabulary."""
+        return self._joined([token], special=False)
+
     def start(self) -> bytes:
         """The state of a streaming decoder that has seen nothing."""
         return b""

@@ -1,0 +1,279 @@
+"""The stage `hear`: speech goes in as two embeddings a tick, and the heard slot writes the words as they are spoken.
+
+Two ways, one setting apart. With a listening expert (layout `listener200`) that expert, the adapter and the slot's two
+matrices are trained and nothing of the language model is computed. Without (layout `tick200`), adapters on the language
+expert learn to read. Either way the loss is the cross-entropy of every ask against what is right given what was fed
+back (train/hear_batches.py), nothing weighted by `silence`; in half of the steps a part of what is fed back is the
+model's own best guess of a pass without gradient.
+
+Scores are over all tokens that the corpora have and `negatives` others drawn anew each step, because the whole table of
+49 152 rows would cost more than the expert; 0 takes the whole table.
+
+Logs `loss`; `recall` and `precision` of hearing a token at an ask, whichever it is (begin-of-word decisions, from step
+1 on); `right`: of the tokens, those that are the right ones. Validation: word error of free running on development
+sessions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stretto.agents.hearing import Hearing
+from stretto.agents.network import Network
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.data.talk_style import plain
+from stretto.nn.attention import bias_of
+from stretto.think.backbone import Sight, Sights
+from stretto.think.tokens import Tokens
+from stretto.think.visibility import Rule
+from stretto.train.hear_batches import Batch, Batches, Sessions
+from stretto.train.hear_score import errors_of
+
+LISTENING = (
+    "backbone.experts.listening.",
+    "adapter.",
+    "tables.heard.",
+    "place.speech",
+    "place.heard",
+    "when.listening",
+)
+"""What is trained with a listening expert."""
+
+READING = ("adapter.", "tables.text.own", "tables.text.bias", "place.speech", "when.language")
+"""What is trained without one, beside the adapters on the language expert."""
+
+
+def is_trained(network: Network, name: str) -> bool:
+    """Whether the stage trains the tensor of that name."""
+    if network.layout["heard"].expert != "language":
+        return name.startswith(LISTENING)
+    adapter = name.startswith("backbone.experts.language.") and name.endswith((".up", ".down"))
+    return name.startswith(READING) or adapter
+
+
+class Hear(Configurable):
+    """A `Stage` (train/stage.py)."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`silence`: weight of an ask to which nothing is the answer. `own`: share of steps with the model's own words
+        fed back, in `owned` of the places. `negatives`: see above. `held`: sessions of a validation, `together` at
+        once. `blur`: noise on the ear's features, in units of each channel's spread.
+        """
+
+        silence: float = 0.6
+        own: float = 0.5
+        owned: float = 0.5
+        negatives: int = 1_024
+        blur: float = 0.1
+        held: int = 24
+        together: int = 24
+
+        @classmethod
+        def tiny(cls) -> "Hear.Config":
+            """For networks of a few dozen tokens."""
+            return cls(negatives=0, held=3)
+
+    def __init__(
+        self, config: Config, network: Network, batches: Batches, held: Sessions, device: str, words: Any = None
+    ) -> None:
+        """`words`: tokens -> text; without it every token is a word (size debug)."""
+        self.config, self.network, self.batches, self.held, self.words = config, network, batches, held, words
+        self.device = torch.device(device)
+        for name, weight in network.named_parameters():
+            weight.requires_grad_(is_trained(network, name))
+        network.to(self.device)
+        self.expert = batches.expert
+        self.vocabulary = network.layout["heard"].predicts
+        self.size = network.layout.vocabularies[self.vocabulary].table.size
+        self.rule = Rule(network.layout)
+        for name in ("sees", "keep", "on_text"):
+            setattr(self.rule, name, getattr(self.rule, name).to(self.device))
+        known = torch.from_numpy(batches.sessions.tokens()).unique()
+        self.known = torch.cat([known, torch.tensor([batches.close])]).unique()
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The hearing half."""
+        return {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
+
+    def batch(self, step: int, part: int) -> Batch:
+        """Drawn from (step, part)."""
+        return self.batches(step, part)
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Weighted cross-entropy of all asks, and what was decided right."""
+        c = self.config
+        tokens = _on(batch.tokens, self.device)
+        targets = batch.targets.to(self.device)
+        features = self._blurred(batch.features, generator)
+        among, targets = self._among(targets, generator)
+        sights = self.sights(tokens)
+        if torch.rand((), generator=generator, device=generator.device) < c.own:
+            tokens = self._own(tokens, features, sights, among, generator)
+        scores = self.scores(tokens, features, sights, among)
+        asked, wanted = scores[targets >= 0], targets[targets >= 0]
+        nothing = len(among) + self.batches.nothing - self.size
+        weight = torch.where(wanted == nothing, c.silence, 1.0)
+        loss = (F.cross_entropy(asked, wanted, reduction="none") * weight).sum() / weight.sum()
+        best = asked.detach().argmax(-1)
+        said, spoken = best != nothing, wanted != nothing
+        both = (said & spoken).sum()
+        return loss, {
+            "recall": both / spoken.sum().clamp(min=1),
+            "precision": both / said.sum().clamp(min=1),
+            "right": ((best == wanted) & spoken).sum() / spoken.sum().clamp(min=1),
+        }
+
+    def scores(self, tokens: Tokens, features: Tensor, sights: Sights, among: Tensor | None = None) -> Tensor:
+        """Scores of every ask (batch, asks, tokens), those of `among` and our own."""
+        network, name = self.network, self.expert
+        inputs = network.embed({name: tokens}, {"speech": network.adapter(features)})
+        turns = {name: network.backbone.turns(name, tokens)}
+        states = network.backbone.through(inputs, sights, turns, _Own(name))[name]
+        here = tokens.stream == network.layout.index["heard"]
+        found = network.tables[self.vocabulary].logits(states[:, here], among)  # type: ignore[operator]
+        size = self.size if among is None else len(among)
+        never = network._never["heard"] - self.size + size
+        return found.index_fill(-1, never[never >= size].to(found.device), float("-inf"))
+
+    def sights(self, tokens: Tokens) -> Sights:
+        """What each token sees, for all layers."""
+        backbone, places = self.network.backbone, tokens.stream.tolist()
+        runs: list[tuple[int, slice]] = []
+        for column, place in enumerate(places):
+            frame = backbone.frame_of[place]
+            start = runs.pop()[1].start if runs and runs[-1][0] == frame else column
+            runs.append((frame, slice(start, column + 1)))
+        sight = {self.expert: Sight(tuple(runs), bias_of(self.rule(tokens, tokens)))}
+        kinds = {tuple(stands) for stands in backbone.stands}
+        return {kind: sight if self.expert in kind else {} for kind in kinds}
+
+    def _among(self, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The tokens of the base that are scored, and the targets as places among them and our own."""
+        c = self.config
+        if not c.negatives:
+            among = torch.arange(self.size, device=self.device)
+        else:
+            drawn = torch.randint(self.size, (c.negatives,), generator=generator, device=generator.device)
+            among = torch.cat([self.known.to(self.device), drawn.to(self.device)]).unique()
+        ours = targets - self.size + len(among)
+        theirs = torch.searchsorted(among, targets.clamp(0, self.size - 1))
+        return among, torch.where(targets < 0, -1, torch.where(targets < self.size, theirs, ours))
+
+    @torch.no_grad()
+    def _own(
+        self, tokens: Tokens, features: Tensor, sights: Sights, among: Tensor, generator: torch.Generator
+    ) -> Tokens:
+        """The tokens with some of what is fed back replaced by what the model would have heard there."""
+        scores = self.scores(tokens, features, sights, among)
+        guess = scores[..., : len(among)].argmax(-1)  # a token, whether or not it would have kept silent
+        heard = tokens.stream == self.network.layout.index["heard"]
+        ids = tokens.id[:, heard]
+        luck = torch.rand(ids.shape, generator=generator, device=generator.device).to(self.device)
+        guess = among[guess]
+        fed = (ids[:, 1:] != self.batches.marker) & tokens.stored[:, heard][:, :-1] & tokens.valid[:, heard][:, 1:]
+        fed &= (guess[:, :-1] != self.batches.close) & (luck[:, 1:] < self.config.owned)
+        mixed = ids.clone()
+        mixed[:, 1:] = torch.where(fed, guess[:, :-1], ids[:, 1:])
+        every = tokens.id.clone()
+        every[:, heard] = mixed
+        return replace(tokens, id=every)
+
+    def _blurred(self, features: Tensor, generator: torch.Generator) -> Tensor:
+        """With noise on every channel."""
+        features = features.to(self.device)
+        noise = torch.randn(features.shape, generator=generator, device=generator.device).to(self.device)
+        spread = torch.from_numpy(self.batches.sessions.scales[0].spread).to(self.device)
+        return features + self.config.blur * spread * noise
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Free running on the first held-out sessions: word error, words too many in sessions without any, delay."""
+        c, network = self.config, self.network.cpu()
+        try:
+            return self._validated(network, range(min(c.held, len(self.held))))
+        finally:
+            network.to(self.device)
+
+    def _validated(self, network: Network, numbers: Sequence[int]) -> dict[str, float]:
+        hearing = Hearing(network)
+        total = {"edits": 0, "words": 0, "false": 0, "quiet": 0}
+        for first in range(0, len(numbers), self.config.together):
+            some = numbers[first : first + self.config.together]
+            for number, heard in zip(some, run_freely(hearing, self.held, some, self.batches.system), strict=True):
+                said = [token for token, _ in heard if token != hearing.close]
+                meant = self._meant(number)
+                edits = errors_of(self._words(said), meant)
+                kind = "edits" if meant else "false"
+                total[kind] += edits
+                total["words" if meant else "quiet"] += len(meant) if meant else 1
+        minutes = total["quiet"] * self.held.ticks * network.layout.tick_s / 60
+        return {
+            "word_error": total["edits"] / max(1, total["words"]),
+            "false_words_a_minute": total["false"] / max(1e-9, minutes) if total["quiet"] else 0.0,
+        }
+
+    def _meant(self, number: int) -> list[str]:
+        if self.words is None:
+            return self._words([token for _, token in self.held.labels[number] if token != self.batches.close])
+        return plain(" ".join(str(word[0]) for word in self.held.words[number])).split()
+
+    def _words(self, tokens: Sequence[int]) -> list[str]:
+        return plain(self.words(tokens)).split() if self.words else [str(token) for token in tokens]
+
+    def sample(self, step: int, folder: Path) -> Mapping[str, float]:
+        """What is heard of the first held-out sessions, as text."""
+        network = self.network.cpu()
+        try:
+            numbers = range(min(6, len(self.held)))
+            heard = run_freely(Hearing(network), self.held, numbers, self.batches.system)
+        finally:
+            network.to(self.device)
+        lines = []
+        for number, some in zip(numbers, heard, strict=True):
+            lines += [
+                f"meant {' '.join(self._meant(number))}",
+                f"heard {' '.join(self._words([t for t, _ in some]))}",
+                "",
+            ]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{step:06}.txt").write_text("\n".join(lines))
+        return {}
+
+
+class _Own:
+    """The keys and values of the one expert that is there."""
+
+    def __init__(self, expert: str) -> None:
+        self.expert = expert
+
+    def exchange(self, layer: int, pairs: Mapping[str, tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        keys, values = pairs[self.expert]
+        return keys.permute(0, 2, 3, 1), values.transpose(1, 2)
+
+
+@torch.no_grad()
+def run_freely(
+    hearing: Hearing, sessions: Sessions, numbers: Sequence[int], system: Sequence[int] = ()
+) -> list[list[tuple[int, int]]]:
+    """What is heard of some sessions when the model hears its own words: (token, tick) each."""
+    speech = hearing.network.adapter(sessions.features(list(numbers)))
+    state = hearing.start(len(numbers), system)
+    heard: list[list[tuple[int, int]]] = [[] for _ in numbers]
+    for tick in range(sessions.ticks):
+        said, state = hearing.step(speech[:, tick], state)
+        for one, tokens in zip(heard, said, strict=True):
+            one += [(token, tick) for token in tokens]
+    return heard
+
+
+def _on(tokens: Tokens, device: torch.device) -> Tokens:
+    if device.type == "cpu":
+        return tokens
+    return replace(tokens, **{name: getattr(tokens, name).to(device) for name in tokens.__dataclass_fields__})

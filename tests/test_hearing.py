@@ -1,0 +1,369 @@
+"""Hearing: labels, shards, what is fed back, stepping, training that resumes, and a future that is never seen."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from stretto.agents.hearing import Hearing
+from stretto.agents.sizes import size
+from stretto.core.signals import HEARING_RATE, Sound, Speech, Word
+from stretto.data import speech_cache
+from stretto.data.clip_plan import Plans
+from stretto.data.corpus import make
+from stretto.data.hearing import Heard, written
+from stretto.data.hearing import Sessions as Packed
+from stretto.data.hearing_shards import Scale, Shard
+from stretto.data.talk_style import spoken_words
+from stretto.listen.encoders.whisper import WhisperEncoder
+from stretto.recipes.hear import HearTraining
+from stretto.think.plan import TickPlan, write
+from stretto.think.tokens import gather
+from stretto.train.hear import run_freely
+from stretto.train.hear_batches import Batches, Sessions
+from stretto.train.hear_features import Job, Maker, make_shards
+from stretto.train.hear_score import errors_of, matched
+
+SIZES = ("debug", "debug-listener")
+
+
+class Beeping:
+    """No engine: a word is a tone of 0.3 s, the same word the same tone."""
+
+    def speak(self, text, seed=0):
+        words, pieces, t = [], [], 0.0
+        for word in spoken_words(text):
+            times = np.arange(round(0.3 * HEARING_RATE)) / HEARING_RATE
+            tone = 200 + 40 * (sum(map(ord, word.lower())) % 50)
+            pieces += [0.3 * np.sin(2 * np.pi * tone * times), np.zeros(round(0.05 * HEARING_RATE))]
+            words.append(Word(word, round(t, 4), round(t + 0.3, 4)))
+            t += 0.35
+        sound = Sound(samples=np.concatenate(pieces).astype(np.float32), rate=HEARING_RATE)
+        return Speech(text=text, sound=sound, words=tuple(words), speaker="beeps")
+
+
+@pytest.fixture
+def voices(monkeypatch):
+    monkeypatch.setattr(speech_cache, "speaker", lambda name, still, **settings: Beeping())
+
+
+def job_of(folder, corpora, **changes):
+    given = {
+        "corpora": tuple((str(corpus.root), corpus.name) for corpus in corpora),
+        "sessions": Packed.Config.tiny(),
+        "ear": WhisperEncoder.Config.tiny(),
+        "language": "",
+        "size": 61,
+        "close": 2,
+        "delay": 1,
+        "bits": 8,
+        "folder": folder,
+    }
+    return Job(**{**given, **changes})
+
+
+@pytest.fixture
+def shards(tmp_path, voices):
+    """A minute of beeps as shards, and the corpus they are of."""
+    corpus = make(Plans.Config(split="train"), tmp_path / "talk", 0.01, workers=1)
+    job = job_of(tmp_path / "shards", [corpus])
+    return job, corpus, make_shards(job, job.sessions.build([corpus]), 1, lambda text: None)
+
+
+def made(shards, kind="debug-listener", **config):
+    """Network, sessions and batches at debug size."""
+    torch.manual_seed(0)
+    network = size(kind).build()
+    sessions = Sessions(shards[2])
+    return network, sessions, Batches.Config(size=3, **config).build(network.layout, sessions, [1, 7])
+
+
+# What should be written
+
+
+def test_words_are_written_at_their_ends_and_marks_when_it_is_clear_that_a_sentence_is_over():
+    words = [Word(text, at, at + 0.5) for at, text in enumerate(("No", "stop", "Put", "it", "down"))]
+    pieces = written("No, stop. Put it down.", words, closing_s=0.3)
+    assert "".join(what for what, _ in pieces) == "No stop. Put it down."
+    assert pieces[2] == (".", 2.5), "with the first word of the next sentence"
+    assert pieces[-2:] == ((".", 4.8), ("", 4.8))
+
+
+def test_a_voice_that_spoke_other_words_than_were_written_still_ends_with_a_mark():
+    assert written("What now?", [Word("what", 0, 1)])[-2:] == (("?", 1.4), ("", 1.4))
+    assert written("", []) == ()
+
+
+def test_sessions_hold_each_clip_once_a_pass_and_some_are_silent(tmp_path, voices):
+    corpus = make(Plans.Config(split="train"), tmp_path, 0.02, workers=1)
+    sessions = Packed.Config(seconds=6.0, quiet=0.3, passes=2).build([corpus])
+    items = [(item.at, item.again) for some in sessions.packed for item in some]
+    assert sorted(items) == sorted((at, again) for at in range(len(corpus)) for again in (0, 1))
+    silent = next(number for number, some in enumerate(sessions.packed) if not some)
+    assert sessions.session(silent).pieces == ()
+    first = next(number for number, some in enumerate(sessions.packed) if some)
+    one, two = sessions.session(first), sessions.session(first)
+    assert np.array_equal(one.samples, two.samples)
+    assert one.samples.shape == (6 * HEARING_RATE,)
+    assert all(when < 6.0 for _, when in one.pieces)
+
+
+def test_no_session_of_training_has_a_voice_or_a_wording_of_the_test(tmp_path, voices):
+    """By construction: corpora are drawn by split, and a recipe's training reads corpora of split train alone."""
+    told = []
+    recipe = HearTraining.Config.tiny().build()
+    for split in ("train", "dev"):
+        for corpus in recipe.corpora(tmp_path, split, told.append):
+            assert corpus.config["split"] == split
+            assert {row["split"] for row in corpus.rows} == {split}
+            assert not {row["speaker"] for row in corpus.rows} & {"festival-slt", "festival-ked"}
+
+
+# Shards
+
+
+@pytest.mark.parametrize(("bits", "worst"), [(8, 0.04), (4, 0.25)])
+def test_a_shard_gives_back_its_features_to_within_half_a_level(tmp_path, bits, worst):
+    rng = np.random.default_rng(0)
+    features = (rng.normal(size=(2, 5, 2, 32)) * rng.uniform(0.1, 5, 32) + rng.normal(size=32)).astype(np.float32)
+    scale = Scale.of(features, bits)
+    shard = Shard(codes=scale.pack(features), scale=scale, labels=[[(3, 7)], []], words=[[("a", 0, 1)], []], facts={})
+    shard.save(tmp_path / "one.npz")
+    found = Shard.load(tmp_path / "one.npz")
+    error = np.abs(found.scale.unpack(found.codes) - features) / scale.spread
+    inside = np.abs(features - scale.shift) < 2.6 * scale.spread
+    assert error[inside].max() < worst
+    assert (found.labels, found.words) == ([[(3, 7)], []], [[["a", 0, 1]], []])
+
+
+def test_features_of_a_shard_are_what_the_streaming_ear_hears(shards):
+    job, _, files = shards
+    maker, shard = Maker(job), Shard.load(files[0])
+    heard = maker.sessions.session(0)
+    state, steps = maker.ear.start(), []
+    for tick in np.split(heard.samples, round(job.sessions.seconds / 0.2)):
+        features, state = maker.ear.step(tick, state)
+        steps.append(features.numpy())
+    assert np.abs(np.stack(steps) - maker.features(heard)).max() < 1e-5
+    error = np.abs(shard.scale.unpack(shard.codes[0]) - np.stack(steps)) / shard.scale.spread
+    assert np.quantile(error, 0.95) < 0.04
+
+
+def test_making_shards_goes_on_where_it_was_cut_and_refuses_other_settings(shards):
+    job, corpus, files = shards
+    before = files[0].read_bytes()
+    files[-1].unlink()
+    assert make_shards(job, job.sessions.build([corpus]), 1, lambda text: None) == files
+    assert Shard.load(files[0]).labels == Shard.load(files[0]).labels
+    assert len(files) > 1 or files[0].read_bytes() == before
+    with pytest.raises(Exception, match="delay 1 \\(now 2\\)"):
+        make_shards(replace(job, delay=2), job.sessions.build([corpus]), 1, lambda text: None)
+
+
+def test_a_label_is_due_a_tick_after_the_words_end(shards):
+    maker = Maker(shards[0])
+    heard = Heard(samples=np.zeros(64_000, np.float32), pieces=(("One", 0.39), ("", 0.81)), words=())
+    assert maker.labels(heard) == [(2, maker.encode("One")[0]), (5, 2)]
+
+
+# What is fed back
+
+
+def plan_of(layout, asks, ticks, close, marker):
+    """The same session written by the cursor."""
+    said = [[] for _ in range(ticks)]
+    rows = asks.rows
+    for number, row in enumerate(rows):
+        if row[7]:
+            after = rows[number + 1] if number + 1 < len(rows) else None
+            begins_anew = (
+                after is None or after[5] == 0 or (layout["heard"].counter and after[2] == MARKER[layout.name])
+            )
+            said[row[0]].append(close if begins_anew else int(after[2]))
+    halt = layout.vocabularies["act"].id("<halt>")
+    plan = [TickPlan(content={"speech": 2}, said={"heard": some, "act": [halt]}) for some in said]
+    return write(layout, plan, system=[1, 7])
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_batches_are_what_the_cursor_writes_and_gather_makes(shards, kind):
+    network, sessions, batches = made(shards, kind, dropped=0.0)
+    layout, close = network.layout, batches.close
+    rng = np.random.default_rng(3)
+    for number in range(2):
+        labels = [*sessions.labels[number], (sessions.ticks - 1, close)]
+        asks = batches.asks(labels, sessions.ticks, rng)
+        plan = plan_of(layout, asks, sessions.ticks, close, batches.marker)
+        theirs = gather(layout, [plan.rows], [plan.stored])[batches.expert]
+        theirs = theirs.take_where(torch.isin(theirs.stream, torch.tensor([layout.index[n] for n in batches.names])))
+        ours = batches._tokens([asks])
+        on_text = layout["heard"].counter == 0
+        for name in ("stream", "index", "id", "tick", "number", "rank", "ordinal", "open", "stored", "valid"):
+            assert torch.equal(getattr(ours, name), getattr(theirs, name)), name
+        assert torch.equal(ours.at[..., 1], theirs.at[..., 1])
+        if on_text:
+            assert torch.equal(ours.at[..., 0], theirs.at[..., 0])
+        for name in batches.names:
+            place = layout.index[name]
+            assert torch.equal(ours.counts[..., place], theirs.counts[..., place]), name
+
+
+def test_the_target_is_what_is_due_and_not_yet_heard_whatever_is_fed_back(shards):
+    """Read back from what was fed: a token is a target until it, or something in its place, has been heard."""
+    _, sessions, batches = made(shards, late=0.4, wrong=0.0, missed=0.0, early=0.4, extra=0.0, dropped=0.0, clean=0.0)
+    late = early = 0
+    for number, labels in enumerate(sessions.labels[:4]):
+        at = 0
+        for tick, _, _, _, _, _, _, spoke, target in batches.asks(labels, 20, np.random.default_rng(number)).rows:
+            due = at < len(labels) and labels[at][0] <= tick
+            assert target == (labels[at][1] if due else batches.nothing)
+            late, early = late + (due and not spoke), early + (spoke and not due)
+            at += int(spoke)
+    assert late
+    assert early
+
+
+def test_the_same_step_has_the_same_batch_and_an_epoch_every_session_once(shards):
+    _, sessions, batches = made(shards)
+    one, two = batches(3, 0), batches(3, 0)
+    assert torch.equal(one.tokens.id, two.tokens.id)
+    assert torch.equal(one.features, two.features)
+    assert sorted(batches._drawn(visit) for visit in range(len(sessions))) == list(range(len(sessions)))
+
+
+# The network
+
+
+@pytest.mark.parametrize("kind", SIZES)
+@torch.no_grad()
+def test_streaming_equals_the_whole_masked_sequence(shards, kind):
+    """What runs freely is fed to the whole sequence, which then says the same at every ask."""
+    network, sessions, batches = made(shards, kind)
+    network = talkative(network.double())
+    stage = stage_of(network, sessions, batches)
+    hearing = Hearing(network)
+    heard = run_freely(hearing, sessions, [0], [1, 7])[0]
+    assert sum(token != batches.close for token, _ in heard) > 5
+    labels = [(tick, token) for token, tick in heard]
+    whole = batches.of([0], None)
+    tokens = batches._tokens([batches.asks(labels, sessions.ticks, None)])
+    targets = batches.asks(labels, sessions.ticks, None).rows[:, 8]
+    scores = stage.scores(tokens, whole.features.double(), stage.sights(tokens))[0]
+    assert scores.argmax(-1).tolist() == targets.tolist()
+
+
+@pytest.mark.parametrize("kind", SIZES)
+@torch.no_grad()
+def test_what_sounds_later_changes_nothing_before(shards, kind):
+    job, _, _ = shards
+    network, _, _ = made(shards, kind)
+    hearing, maker = Hearing(talkative(network)), Maker(job)
+    heard = maker.sessions.session(0)
+    changed = heard.samples.copy()
+    changed[10 * 3_200 :] = np.random.default_rng(0).normal(0, 0.3, len(changed) - 32_000)
+    said = []
+    for samples in (heard.samples, changed):
+        state, ear, words = hearing.start(1, [1, 7]), maker.ear.start(), []
+        for tick in np.split(samples.astype(np.float32), 20):
+            features, ear = maker.ear.step(tick, ear)
+            tokens, state = hearing.step(network.adapter(features)[None], state)
+            words.append(tokens[0])
+        said.append(words)
+    assert said[0][:10] == said[1][:10]
+    assert any(said[0][:10])
+    assert said[0] != said[1]
+
+
+def talkative(network):
+    """An untrained network that says something now and then: nothing is about as likely as all words together."""
+    slot = network.layout["heard"].predicts
+    table = network.tables[slot]
+    with torch.no_grad():
+        table.bias[network.layout.vocabularies[slot].names.index("<blank>")] = 1.0
+        for name, weight in network.named_parameters():
+            if name.startswith(("adapter", "place", "tables.heard.wide")):
+                weight.mul_(8)
+    return network
+
+
+def stage_of(network, sessions, batches, **config):
+    from stretto.train.hear import Hear
+
+    return replace(Hear.Config.tiny(), **config).build(network, batches, sessions, "cpu")
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_the_loss_reaches_the_hearing_half_and_nothing_else(shards, kind):
+    network, sessions, batches = made(shards, kind)
+    stage = stage_of(network, sessions, batches)
+    loss, told = stage.loss(stage.batch(0, 0), torch.Generator().manual_seed(0))
+    loss.backward()
+    reached = {name for name, weight in network.named_parameters() if weight.grad is not None and weight.grad.any()}
+    assert reached
+    assert reached <= set(stage.parameters())
+    assert {"recall", "precision"} <= set(told)
+    if kind == "debug-listener":
+        assert not any(name.startswith(("backbone.experts.language", "tables.text")) for name in reached)
+        assert any(name.startswith("backbone.experts.listening") for name in reached)
+
+
+def test_scoring_some_tokens_is_scoring_all_and_choosing(shards):
+    network, sessions, batches = made(shards)
+    stage = stage_of(network, sessions, batches, negatives=4, blur=0.0, own=0.0)
+    batch = stage.batch(0, 0)
+    among, targets = stage._among(batch.targets, torch.Generator().manual_seed(1))
+    assert len(among) < stage.size
+    sights = stage.sights(batch.tokens)
+    some = stage.scores(batch.tokens, batch.features, sights, among)
+    every = stage.scores(batch.tokens, batch.features, sights)
+    columns = torch.cat([among, torch.arange(stage.size, every.shape[-1])])
+    assert torch.allclose(some, every[..., columns])
+    asked = batch.targets >= 0
+    assert torch.equal(columns[targets[asked]], batch.targets[asked])
+
+
+def test_a_listening_expert_learns_a_minute_of_beeps(shards):
+    network, sessions, batches = made(shards)
+    stage = stage_of(network, sessions, batches, own=0.0)
+    first, _ = stage.loss(stage.batch(0, 0), torch.Generator().manual_seed(0))
+    optimizer = torch.optim.Adam(stage.parameters().values(), lr=1e-2)
+    for step in range(30):
+        loss, _ = stage.loss(stage.batch(step, 0), torch.Generator().manual_seed(step))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert float(loss) < 0.8 * float(first)
+
+
+# The recipe
+
+
+def curve(folder):
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return rows
+
+
+@pytest.mark.parametrize("way", ["listener", "language"])
+def test_training_resumes_with_the_same_curve_and_ends_in_a_checkpoint(tmp_path, voices, way):
+    config = replace(HearTraining.Config.tiny(), way=way)
+    whole = config.build().run(tmp_path / "whole")
+    short = replace(config, loop=replace(config.loop, steps=6))
+    stopped = short.build()
+    stage_folder = tmp_path / "cut"
+    stopped.run(stage_folder, until=4)
+    weights = short.build().run(stage_folder)
+    assert curve(stage_folder / way) == curve(tmp_path / "whole" / way)
+    from stretto.agents.checkpoint import digest, from_pretrained
+
+    assert digest(weights) == digest(whole)
+    assert from_pretrained(weights).layout.name == ("listener200" if way == "listener" else "tick200")
+
+
+# Scores
+
+
+def test_edits_and_matched_words():
+    assert errors_of("put the bowl down".split(), "put bowl down".split()) == 1
+    assert matched("put a bowl".split(), "put the bowl".split()) == [(0, 0), (2, 2)]
