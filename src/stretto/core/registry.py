@@ -28,6 +28,7 @@ TABLE: dict[str, dict[str, str]] = {
         "cascade": "stretto.agents.cascade:Cascade",
         "duplex": "stretto.agents.duplex:Duplex",
         "policy": "stretto.agents.policy:Policy",
+        "cascade_policy": "stretto.agents.cascade_policy:CascadePolicy",
     },
     "execution": {
         "latest": "stretto.runtime.execution:Latest",
@@ -83,6 +84,8 @@ TABLE: dict[str, dict[str, str]] = {
         "duplex-cascade": "stretto.bench.duplex_cascade:DuplexCascade",
         "backbone": "stretto.bench.backbone:BackboneCard",
         "tick": "stretto.bench.tick:Tick",
+        "live": "stretto.bench.live:Live",
+        "policy-goal": "stretto.bench.policy_goal:PolicyGoal",
     },
 }
 
