@@ -4,8 +4,10 @@ import asyncio
 import base64
 import contextlib
 import json
+import re
 import socket
 import urllib.request
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -16,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from stretto.web import wire
 from stretto.web.app import Door
 from stretto.web.outbox import MOST_BYTES, PICTURES, Outbox
-from stretto.web.speech import Message, message
+from stretto.web.speech import ACTIONS, Message, message
 from web_client import Client, FakeRobot, serving
 
 
@@ -327,3 +329,15 @@ def test_of_pictures_only_the_newest_wait():
     assert json.loads(parts[-1])["seq"] == 21
     assert box.dropped == 20 - PICTURES
     assert box.bytes == 0
+
+
+def test_the_wires_page_names_every_event():
+    """Types that clients may send, and every "a.b" type that the server's code makes."""
+    root = Path(__file__).parents[1]
+    page = (root / "docs" / "wire.md").read_text()
+    source = "".join(file.read_text() for file in (root / "src" / "stretto" / "web").glob("*.py"))
+    kinds = {*wire.TYPES, *ACTIONS.values(), *re.findall(r'message\(\s*"([a-z_.]+)"', source)}
+    codes = set(re.findall(r'WireError\(\s*"([a-z_]+)"', source))
+    assert len(kinds) > 30
+    assert len(codes) > 10
+    assert not [name for name in kinds | codes if name not in page and f"`.{name.rpartition('.')[2]}`" not in page]

