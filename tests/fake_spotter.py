@@ -36,3 +36,18 @@ class Loud(Configurable):
                 found.append(Spotted(word="stop", t=frames * FRAME / 16_000, probability=0.9))
             heard = heard[FRAME:]
         return tuple(found), (heard, frames, last)
+
+
+class Timed(Loud):
+    """Hears "stop" once, at the time that stands in place of the weights."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        weights: str = ""
+
+    def step(self, samples, state):
+        rest, frames, last = state
+        count = frames + len(samples)
+        at = float(self.config.weights)
+        found = (Spotted(word="stop", t=at, probability=0.9),) if frames / 16_000 < at <= count / 16_000 else ()
+        return found, (rest, count, last)

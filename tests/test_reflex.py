@@ -4,12 +4,15 @@ import sys
 import numpy as np
 import pytest
 
+from stretto.agents.cascade import Cascade
 from stretto.agents.zero import Zero
 from stretto.core import registry
 from stretto.core.clock import VirtualClock
 from stretto.core.errors import StrettoError
+from stretto.core.protocols import Utterance
 from stretto.core.signals import Act, ActionChunk, Kind, Output, Sound, Speech, Word
 from stretto.core.sound import level_dbfs
+from stretto.data.voices import speaker
 from stretto.runtime.delays import Delays
 from stretto.runtime.echo import BLOCK, EchoCanceller
 from stretto.runtime.process import WorldProcess
@@ -291,6 +294,50 @@ def test_a_word_is_a_command_or_only_told_of(text, asked):
     assert meant(text) is asked
 
 
-def test_a_word_or_two_are_alone():
+def test_up_to_three_words_are_alone():
     assert alone("Stock.")
     assert not alone("put the bowl there")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "released"), [("I will stop by the office later.", True), ("Could you stop that, please?", False)]
+)
+def test_the_cascade_releases_what_was_not_meant_and_confirms_what_was(monkeypatch, text, released):
+    """Within a second of the halt; a stop that was meant stays one."""
+    monkeypatch.setitem(registry.TABLE["listening"], "timed", "fake_spotter:Timed")
+    speech = speaker("flite-kal").speak(text)
+    said = 1.5
+    end = said + next(word.end for word in speech.words if word.text == "stop")
+    reflex = Reflex.Config(spotter="timed", weights=f"{end + 0.05:.3f}").build()
+    parts = {
+        "agent_step": 0.003,
+        "recognise": 0.6,
+        "intent": 0.001,
+        "first_audio": 0.3,
+        "spotter": 0.004,
+        "glance": 0.2,
+    }
+    delays = Delays({part: [seconds] for part, seconds in parts.items()})
+    world = World.Config(**DUMMY).build()
+    made = Session.Config().build(world, Cascade.Config().build(), VirtualClock(), delays, (), None, reflex)
+    cues = [Cue(intent="instruct", typed="go right", wait_s=0.2)]
+    trace = made.run(Both(cues, Utterance(t=said, intent="hard", speech=speech)), "0", 0, seconds=5.0)
+    halts, resumed = trace.of(Kind.ACTION_HALTED), trace.of(Kind.ACTION_RESUMED)
+    assert halts[0].text == "reflex: stop"
+    assert bool(resumed) is released
+    if released:
+        assert resumed[0].t - halts[0].t <= 1.0
+
+
+class Both:
+    """A script, and one thing said at its own time."""
+
+    def __init__(self, cues, said):
+        self.script, self.said = Script.Config().build(cues), said
+
+    def observe(self, t, until, events):
+        if self.said is not None and t <= self.said.t < until:
+            said, self.said = self.said, None
+            return said
+        return self.script.observe(t, until, events)

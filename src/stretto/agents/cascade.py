@@ -188,7 +188,8 @@ class Cascade(Configurable):
         state = replace(state, glance=waiting)
         for text, intent in seen:
             asked = meant(text)
-            if state.early and state.seen >= state.alarm and asked is False:
+            other = asked is None and not alone(text) and intent.kind not in ("stop", "pause")
+            if state.early and state.seen >= state.alarm and (asked is False or other):
                 draft.act = Act.MOVE
                 state = replace(state, halted=False, early=False)
             elif bool(state.goal) and not state.halted and intent.kind in ("stop", "pause") and asked is not False:

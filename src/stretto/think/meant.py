@@ -42,7 +42,7 @@ _AFTER = {
     "careful": re.compile(r"^(drivers?|plan|planning|person|people|work|study|look)\b"),
     "pause": re.compile(r"^(was|is|between|in the)\b"),
 }
-_FEW = 2
+_FEW = 3
 
 
 def meant(text: str) -> bool | None:
@@ -57,7 +57,7 @@ def meant(text: str) -> bool | None:
 
 
 def alone(text: str) -> bool:
-    """Whether so little was said that the ear for the word is to be trusted more than what was written."""
+    """Whether so little (three words) was said that the ear for the word is to be trusted more than what was written."""
     return len(_plain(text).split()) <= _FEW
 
 
