@@ -341,8 +341,7 @@ def test_a_listening_expert_learns_a_minute_of_beeps(shards):
 
 
 def curve(folder):
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return rows
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize("way", ["listener", "language"])

@@ -7,18 +7,21 @@ language model's layers are computed. The cursor is that of a whole session whos
     state = hearing.start()
     said, state = hearing.step(network.adapter(features)[None], state)     # [[tokens of this tick]]
 
-Does not know sound (listen/encoders/whisper.py) or text (think/text.py). The rings in a state are written in place.
+`Reader` puts the ear before it and text behind it. The rings in a state are written in place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 
+from stretto.agents.duplex import SYSTEM
 from stretto.agents.network import Network
+from stretto.core.errors import StrettoError
 from stretto.think.cursor import Cursor, Rows
 from stretto.think.memory import Rings
 from stretto.think.tokens import gather
@@ -53,7 +56,8 @@ class Hearing:
     def start(self, batch: int = 1, system: Sequence[int] = ()) -> HearingState:
         """Fresh sessions that have read the system prompt, where hearing sees it."""
         rings = self.network.backbone.rings(batch)
-        cursor, rows = Cursor.start(self.layout), ()
+        rows: Rows = ()
+        cursor = Cursor.start(self.layout)
         if system:
             cursor, rows = cursor.begin(system)
         state = HearingState(cursors=(cursor,) * batch, rings=rings)
@@ -107,3 +111,52 @@ def _quiet(network: Network, name: str) -> int:
     """What another slot says in a session in which only hearing runs."""
     nothing = network.layout.token(name, "nothing")
     return nothing if nothing >= 0 else network.layout.vocabularies[network.layout[name].predicts].size - 1
+
+
+@dataclass(frozen=True)
+class Written:
+    """A word as it was heard: `text` with its mark; `t`: the end of the tick in which it stood whole; `closes`: a turn
+    ended here (`text` is then empty)."""
+
+    text: str
+    t: float
+    closes: bool = False
+
+
+class Reader:
+    """Sound in, words out, while they are spoken. Raises StrettoError for a network without a tokenizer."""
+
+    def __init__(self, network: Network, bias: float = 0.0) -> None:
+        if network.text is None:
+            raise StrettoError("Expected a network with a language model, whose tokens are words. Use another size.")
+        self.network, self.text = network, network.text
+        self.hearing = Hearing(network, bias)
+        self.samples = network.ear.config.tick_samples
+
+    @torch.no_grad()
+    def read(self, ticks: Iterator[Float32[np.ndarray, " samples"]]) -> Iterator[list[tuple[str, bool]]]:
+        """For every tick of sound what is added to the text in it: pieces, and whether a turn ends."""
+        ear, state = self.network.ear.start(), self.hearing.start(1, self.text.encode(SYSTEM, special=True))
+        for samples in ticks:
+            features, ear = self.network.ear.step(samples, ear)
+            said, state = self.hearing.step(self.network.adapter(features)[None], state)
+            yield [
+                ("", True) if token == self.hearing.close else (self.text.decode([token]), False) for token in said[0]
+            ]
+
+    def words(self, samples: Float32[np.ndarray, " samples"]) -> list[Written]:
+        """The words of a clip, with the times at which they stood whole."""
+        padded = np.pad(samples, (0, -len(samples) % self.samples)).astype(np.float32)
+        tick_s = self.network.layout.tick_s
+        found: list[Written] = []
+        for tick, pieces in enumerate(self.read(iter(np.split(padded, len(padded) // self.samples)))):
+            t = round((tick + 1) * tick_s, 3)
+            for piece, closes in pieces:
+                if closes:
+                    found.append(Written("", t, True))
+                elif piece[:1].isspace() or not found or found[-1].closes:
+                    found.append(Written(piece.strip(), t))
+                else:
+                    mark = not piece[:1].isalnum() and piece[:1] != "'"
+                    found[-1] = Written(found[-1].text + piece, found[-1].t if mark else t)
+        return found

@@ -1,4 +1,4 @@
-"""`stretto VERB`: ten verbs, one file each. Only the chosen verb's file is imported, its needs only when it runs."""
+"""`stretto VERB`: eleven verbs, one file each. Only the chosen verb's file is imported, its needs only when it runs."""
 
 import argparse
 import importlib
@@ -14,6 +14,7 @@ VERBS = {
     "data": "speech to train hearing on: what people say to a robot, with word times",
     "bench": "run a benchmark and write its card",
     "train": "train a network by its recipe",
+    "listen": "prints what the learned agent hears of a file or a microphone, word by word",
     "serve": "open the page to talk to the robot (comes with the talk milestone)",
     "list": "everything that has a name",
     "show": "one of these: what it is, its settings",

@@ -84,6 +84,7 @@ TABLE: dict[str, dict[str, str]] = {
         "duplex-cascade": "stretto.bench.duplex_cascade:DuplexCascade",
         "backbone": "stretto.bench.backbone:BackboneCard",
         "tick": "stretto.bench.tick:Tick",
+        "hearing": "stretto.bench.hearing:HearingCard",
         "live": "stretto.bench.live:Live",
         "policy-goal": "stretto.bench.policy_goal:PolicyGoal",
     },

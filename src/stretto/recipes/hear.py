@@ -153,7 +153,7 @@ class HearTraining(Configurable):
                 packed = replace(self.config.sessions, passes=share, seed=self.config.seed)
                 sessions = packed.build(corpora)
                 job = self.job(folder, corpora, packed, whole)
-                files = make_shards(job, sessions, self.config.workers, lambda text, s=split: say(f"{s}: {text}"))
+                files = make_shards(job, sessions, self.config.workers, _after(split, say))
             found.append(Sessions(files))
         return found[0], found[1]
 
@@ -169,7 +169,7 @@ class HearTraining(Configurable):
             if hours:
                 plans = Plans.Config(split=split, seed=c.seed, mix=mix)
                 length = hours if split == "train" else c.dev_hours
-                made.append(make(plans, root, length, name, c.workers, lambda text, n=name: say(f"{n}: {text}")))
+                made.append(make(plans, root, length, name, c.workers, _after(name, say)))
         return made
 
     def job(self, folder: Path, corpora: list[Corpus], packed: Packed.Config, whole: Network.Config) -> Job:
@@ -208,6 +208,11 @@ class HearTraining(Configurable):
         facts = {"recipe": "hear", "way": self.config.way, "steps": self.config.loop.steps}
         say(f"finished; wrote {save_pretrained(network, path, facts=facts)}")
         return path
+
+
+def _after(name: str, say: Say) -> Say:
+    """Says what is told with a name before it."""
+    return lambda text: say(f"{name}: {text}")
 
 
 def kit_close(whole: Network.Config) -> int:

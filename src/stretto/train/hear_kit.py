@@ -95,7 +95,7 @@ def alone(config: Network.Config, kit: Kit | None) -> Network:
     ).build()
     if kit is not None:
         with torch.no_grad():
-            network.tables["text"].base.copy_(kit.table)  # type: ignore[operator, union-attr]
+            network.tables["text"].base.copy_(kit.table)  # type: ignore[operator]
     return network
 
 

@@ -48,15 +48,22 @@ class Listener200(Layout):
             return cls(system=4, typed=4, text=6, speech=3, camera_tokens=2, pictures=1)
 
     def __init__(self, config: Config, text: TextTable | None = None) -> None:
-        def seen(name: str, tokens: int, more: tuple[str, ...] = (), **rest: Any) -> Stream:
-            sees = (*LANGUAGE, *SEEING, *more)
-            return Stream(name=name, expert="action", counter=TIME, sees=sees, tokens=tokens, **rest)
+        def seen(name: str, tokens: int, **rest: Any) -> Stream:
+            sees = {"sees": (*LANGUAGE, *SEEING)}
+            return Stream(name=name, expert="action", counter=TIME, tokens=tokens, **{**sees, **rest})
 
         def fed(name: str, tokens: int, sees: tuple[str, ...], keep: int, **rest: Any) -> Stream:
             return Stream(name=name, expert="language", counter=TEXT, sees=sees, tokens=tokens, keep=keep, **rest)
 
         pictures = {"every": config.every, "keep": config.pictures}
-        hearing = {"expert": "listening", "counter": TIME, "sees": HEARING, "tokens": 2, "keep": config.speech}
+        acting = (*LANGUAGE, *SEEING, *(HEARING if config.act_hears else ()))
+        hearing: dict[str, Any] = {
+            "expert": "listening",
+            "counter": TIME,
+            "sees": HEARING,
+            "tokens": 2,
+            "keep": config.speech,
+        }
         streams = (
             fed("system", config.system, ("system",), PINNED),
             fed("typed", config.typed, READING, config.typed - 1),
@@ -69,7 +76,7 @@ class Listener200(Layout):
             Stream(
                 name="heard", predicts="heard", marker="<heard>", nothing="<blank>", close="<|im_end|>", **hearing
             ),
-            seen("act", 1, HEARING if config.act_hears else (), predicts="act", marker="<act>"),
+            seen("act", 1, sees=acting, predicts="act", marker="<act>"),
             Stream(
                 name="say", expert="language", counter=TEXT, sees=(*LANGUAGE, "playback", "image", "proprio", "act"),
                 tokens=2, keep=config.text, predicts="text", marker="<say>", nothing="<silence>", close="<|im_end|>",
