@@ -78,6 +78,8 @@ TABLE: dict[str, dict[str, str]] = {
         "experts": "stretto.bench.experts:Experts",
         "cascade": "stretto.bench.cascade:CascadeCard",
         "latency": "stretto.bench.latency:Latency",
+        "reflex-costs": "stretto.bench.reflex_costs:ReflexCosts",
+        "reflex": "stretto.bench.reflex:ReflexCard",
         "render": "stretto.bench.render:Render",
         "record": "stretto.bench.record:Record",
         "duplex-scorers": "stretto.bench.duplex_scorers:DuplexScorers",
