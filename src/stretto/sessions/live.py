@@ -13,6 +13,7 @@ from stretto.core.protocols import Observer, User
 from stretto.core.signals import Act
 from stretto.runtime.delays import NoDelays, from_card
 from stretto.runtime.process import WorldProcess
+from stretto.runtime.reflex import ReflexProcess
 from stretto.runtime.world import World
 from stretto.sessions.door import Door, Visitor
 from stretto.sessions.session import Session
@@ -111,12 +112,15 @@ FOREVER_S = 1e9
 """Length of a session that ends only when its door is closed."""
 
 
-def run_open(live: Live, world: WorldProcess, agent: Any, visitor: Visitor, door: Door) -> Trace:
+def run_open(
+    live: Live, world: WorldProcess, agent: Any, visitor: Visitor, door: Door, reflex: ReflexProcess | None = None
+) -> Trace:
     """A session on the wall clock that a person visits through `door`, until it is closed; the arm is then halted.
 
-    `world` may be used again. Raises SessionFault as `Session.run` does.
+    `world` and `reflex`, which raises that world's flag, may be used again. Raises SessionFault as `Session.run` does.
     """
-    session = Session.Config(voice_rate=VOICE_RATE).build(world, agent, make_clock("wall"), NoDelays(), (), door)
+    clock, config = make_clock("wall"), Session.Config(voice_rate=VOICE_RATE)
+    session = config.build(world, agent, clock, NoDelays(), (), door, reflex)
     _, number = split_task(live.task)
     try:
         return session.run(visitor, number, live.seed, live.split, live.seconds)

@@ -119,7 +119,7 @@ class Host:
         return self._agent[1]
 
     def _world_of(self, live: Live, agent: Any) -> WorldProcess:
-        config = world_config(live, agent.privileged)
+        config = world_config(live, agent.privileged, getattr(agent, "camera_turns", ()))
         if self.world is None or config != self._world_config:
             self._drop_world()
             self.world, self._world_config = WorldProcess(config, self.latch), config

@@ -18,6 +18,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image as Picture
 
 from stretto.core.signals import HEARING_RATE, Event, Kind
+from stretto.runtime.reflex import WORD
 from stretto.runtime.world import Step
 from stretto.sessions.door import Flow
 
@@ -176,15 +177,18 @@ class Teller:
         if event.kind in (Kind.ACTION_HALTED, Kind.ACTION_RESUMED):
             self._halted = event.kind is Kind.ACTION_HALTED
         if event.kind in ACTIONS:
-            return [message(ACTIONS[event.kind], event.t, goal=event.text, source=event.source, **self._why(event))]
+            fields = {"goal": event.text, "source": event.source, **self._why(event)}
+            return [message(ACTIONS[event.kind], event.t, **fields)]
         return []
 
     def _why(self, event: Event) -> dict[str, Any]:
         """Who asked for a halt, and how long it took from there."""
         if event.kind is not Kind.ACTION_HALTED:
             return {}
+        if event.text.startswith(WORD):
+            return {"by": "reflex", "goal": "", "word": event.text.removeprefix(WORD)}
         if self.asked is None:
-            return {"by": str(event.data.get("by", "agent"))}
+            return {"by": "agent"}
         (asked, by), self.asked = self.asked, None
         return {"by": by, "asked_t": round(asked, 4), "after_s": round(max(0.0, event.t - asked), 4)}
 
