@@ -33,6 +33,7 @@ from stretto.agents.sizes import size
 from stretto.core.clock import Stopwatch
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
+from stretto.think.layouts.tick200 import Tick200
 from stretto.train.acting.batches import Batches
 from stretto.train.acting.contexts import Contexts
 from stretto.train.acting.phrases import PhraseBook, make_book, sayings
@@ -189,7 +190,7 @@ class PolicyGoal(Configurable):
         table = network.tables["text"]
         with torch.no_grad():
             for name in ("<blank>", "<silence>"):
-                table.bias[names.index(name)] = QUIET  # type: ignore[index]
+                table.bias[names.index(name)] = QUIET  # type: ignore[operator]
         shutil.rmtree(goal, ignore_errors=True)
         save_pretrained(network.cpu(), goal, facts=facts)
         (self.folder / "recipe.json").write_text(json.dumps({"wrote": str(goal), **facts}))
@@ -198,7 +199,9 @@ class PolicyGoal(Configurable):
 def network_of(name: str, language: bool = True) -> Network:
     """A fresh network of a size that sees one moment at a time; without its language model where only shards are."""
     config = size(name)
-    config = replace(config, layout=replace(config.layout, pictures=1))  # type: ignore[type-var]
+    layout = config.layout
+    assert isinstance(layout, Tick200.Config)
+    config = replace(config, layout=replace(layout, pictures=1))
     if name == "debug":
         eye = replace(config.eye, size=128, channels=(8, 8, 8, 8, 16))
         config = replace(config, eye=eye)

@@ -98,7 +98,7 @@ class Loop(Configurable):
 
     def _one(self) -> dict[str, float]:
         """One step of the optimizer."""
-        c, terms = self.config, {}
+        c, terms = self.config, dict[str, float]()
         for part in range(c.accumulate):
             generator = torch.Generator(self.device.name).manual_seed(derive(c.seed, "step", self.step, part))
             with self.device.products():

@@ -9,6 +9,7 @@ Does not know who drove the arm: an expert, an expert with noise, or a policy th
 """
 
 import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -95,7 +96,7 @@ class Shard:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
         with part.open("wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
         return part.replace(path)
 
 
@@ -124,9 +125,9 @@ class Contexts:
 
 def _read(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path) as file:
-            shard = {name: file[name] for name in (*FIELDS, "pictures", "ends")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        with path.open("rb") as file, np.load(file) as arrays:
+            shard = {name: arrays[name] for name in (*FIELDS, "pictures", "ends")}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StrettoError(f"'{path}' is no shard of contexts ({error}). Delete it to have it made again.") from error
     if len(shard["ends"]) != 2 * len(shard["task"]) + 1:
         raise StrettoError(f"'{path}' is damaged: pictures and contexts differ. Delete it to have it made again.")

@@ -23,6 +23,7 @@ from stretto.core.protocols import Context
 from stretto.core.rng import derive, generator
 from stretto.core.signals import Act, ActionChunk, Observation, Output
 from stretto.envs.experts.libero_goal import LiberoGoalExpert
+from stretto.envs.libero import Libero
 from stretto.runtime.delays import Delays, from_card
 from stretto.runtime.world import Report, World
 from stretto.sessions import measures
@@ -49,6 +50,12 @@ class OddWorld(World):
     """A world whose episodes begin where `prepare` leaves the arm, unseen."""
 
     prepare: Callable[[], None] = staticmethod(lambda: None)
+
+    @property
+    def libero(self) -> Libero:
+        """The environment."""
+        assert isinstance(self.env, Libero)
+        return self.env
 
     def reset(self, task: str, seed: int, split: str = "train") -> Report:
         """Begin, then prepare."""
@@ -80,7 +87,7 @@ class Taught(Configurable):
     privileged = False
     part = Policy.part
 
-    def __init__(self, config: Config, policy: Policy, world: World, shard: Shard, asks: dict[str, int]) -> None:
+    def __init__(self, config: Config, policy: Policy, world: OddWorld, shard: Shard, asks: dict[str, int]) -> None:
         self.config, self.policy, self.world, self.shard, self.asks = config, policy, world, shard, asks
         self.expert = LiberoGoalExpert()
         self.rng = generator(config.seed, "teacher")
@@ -111,7 +118,7 @@ class Taught(Configurable):
 
     def _note(self, obs: Observation, chunk: ActionChunk | None, state: TaughtState) -> tuple[np.ndarray, bool]:
         """A context of this moment; the expert's label and whether the arm should move."""
-        env, goal = self.world.env, GOALS[state.task] if state.task != NO_TASK else ""
+        env, goal = self.world.libero, GOALS[state.task] if state.task != NO_TASK else ""
         rest = np.zeros((COMMITTED, 7))
         if chunk is not None:
             first = max(0, round((obs.t - chunk.start) * chunk.rate))
@@ -188,7 +195,7 @@ class Driving(Configurable):
         from stretto.train.acting.record import Recorder
 
         def prepare() -> None:
-            recorder = Recorder(Recorder.Config(odd=self.config.odd, midway=self.config.midway), self.world.env)
+            recorder = Recorder(Recorder.Config(odd=self.config.odd, midway=self.config.midway), self.world.libero)
             recorder.begin(task, kind, rng)
 
         return prepare

@@ -12,6 +12,7 @@ Needs: a network with its language model to make a book; a book that was saved n
 split train.
 """
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -150,9 +151,9 @@ class PhraseBook:
     def load(cls, path: Path) -> "PhraseBook":
         """A book from disk. Raises StrettoError when it is none."""
         try:
-            with np.load(path) as file:
+            with path.open("rb") as opened, np.load(opened) as file:
                 arrays = {name: file[name] for name in file.files}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise StrettoError(f"'{path}' is no book of phrases ({error}). Delete it to have it made again.") from error
         parts = {}
         for name in [name for name in arrays if f"{name}.shape" in arrays]:
@@ -244,7 +245,8 @@ def plan_of(network: Network, said: Said) -> Plan:
             ]
     every = layout["image"].every
     ticks += [TickPlan(said={"act": [halt]})] * (-len(ticks) % every)
-    seen = {name: layout[name].tokens for name in ("image", "proprio", "playback", "chunk") if name in layout.index}
+    seen: dict[str, int | Sequence[int]] = {}
+    seen |= {name: layout[name].tokens for name in ("image", "proprio", "playback", "chunk") if name in layout.index}
     ticks.append(TickPlan(content=seen, said={"act": [halt]}))
     ticks.append(TickPlan(content={"playback": 1} if "playback" in seen else {}, said={"act": [halt]}))
     system = network.text.encode(SYSTEM, special=True) if network.text else [1]

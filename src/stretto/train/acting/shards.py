@@ -87,13 +87,14 @@ _kept: dict[str, Any] = {}
 
 def fulfil(order: Order) -> Order:
     """Make one shard."""
-    shard, outcome = Shard(), {"task": [], "reached": [], "helped": []}
+    shard = Shard()
+    outcome: dict[str, list[int]] = {"task": [], "reached": [], "helped": []}
     for number in range(order.first, order.first + order.count):
         rng = generator(order.seed, "order", order.driver and "drive", number)
         task = int(rng.choice(10, p=order.shares))
         reached, helped = _episode(order, shard, number, task)
         for name, value in (("task", task), ("reached", bool(reached)), ("helped", bool(helped))):
-            outcome[name].append(value)  # type: ignore[arg-type]
+            outcome[name].append(value)
     shard.write(order.path)
     order.told.write_text(json.dumps({"contexts": len(shard), **outcome}))
     return order

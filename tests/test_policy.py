@@ -1,0 +1,261 @@
+"""The acting half: contexts, phrases, the stage at debug size, the agents; what is trained is what is run."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from stretto.agents.duplex import Duplex
+from stretto.agents.policy import Policy, find_weights
+from stretto.core.clock import VirtualClock
+from stretto.core.errors import StrettoError
+from stretto.core.protocols import Context
+from stretto.core.rng import generator
+from stretto.core.signals import Act, Image, Observation, Sound
+from stretto.data import talk
+from stretto.recipes.policy_goal import PolicyGoal, network_of
+from stretto.runtime.delays import NoDelays
+from stretto.runtime.jobs import DrawnJobs
+from stretto.think.tokens import gather
+from stretto.train.acting.batches import Batch, Batches
+from stretto.train.acting.contexts import FIELDS, NO_TASK, Contexts, Shard, decode, encode
+from stretto.train.acting.phrases import GOALS, PhraseBook, Said, make_book, plan_of, sayings, wordings
+from stretto.train.acting.stage import SeeAct
+from stretto.train.device import choose
+from stretto.train.loop import Loop
+
+SAID = [
+    Said(task=NO_TASK),
+    *[Said(task=task, text=goal) for task, goal in enumerate(GOALS)],
+    Said(task=1, text=GOALS[1], form="heard"),
+    Said(task=1, text=GOALS[1], form="heard", whole=False),
+    Said(task=1, text=GOALS[1], before=2, earlier=GOALS[2]),
+    Said(task=3, text=GOALS[3], before=2, earlier=GOALS[2], form="heard"),
+]
+
+
+def shard_of(count, seed=0):
+    rng, shard = generator(seed, "contexts"), Shard()
+    for number in range(count):
+        values = {name: rng.normal(size=shape) for name, (shape, _) in FIELDS.items()}
+        task = number % 10
+        values |= {"task": task, "before": NO_TASK, "least": number % 3, "kind": number % 5, "episode": number}
+        values |= {"move": [1, 0], "label": np.tanh(values["label"]), "done": np.tanh(values["done"])}
+        pictures = rng.integers(0, 255, (2, 128, 128, 3)).astype(np.uint8)
+        shard.add(encode(pictures[0]), encode(pictures[1]), values)
+    return shard
+
+
+@pytest.fixture(scope="module")
+def net():
+    return network_of("debug")
+
+
+@pytest.fixture(scope="module")
+def book(net):
+    return make_book(net, SAID)
+
+
+def stage_of(tmp_path, net, book, size=4):
+    contexts = Contexts([shard_of(12).write(tmp_path / "expert-000.npz")])
+    batches = Batches.Config(size=size).build(contexts, book, np.arange(12))
+    return SeeAct.Config(held=4).build(net, batches, batches, "cpu", None)
+
+
+def test_contexts_come_back_from_disk_and_damaged_shards_say_so(tmp_path):
+    path = shard_of(5).write(tmp_path / "a.npz")
+    contexts = Contexts([path, shard_of(3, seed=1).write(tmp_path / "b.npz")])
+    assert len(contexts) == 8
+    assert contexts.rows["task"].tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
+    assert contexts.pictures(6).shape == (2, 128, 128, 3)
+    assert not np.array_equal(contexts.pictures(6), contexts.pictures(5))
+    smooth = np.tile(np.arange(128, dtype=np.uint8)[:, None, None], (1, 128, 3))
+    assert np.abs(decode(encode(smooth)).astype(int) - smooth).max() < 8
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(StrettoError, match="Delete it"):
+        Contexts([path])
+
+
+def test_wordings_are_of_the_training_split_and_name_their_task():
+    spoken = {line.text.lower() for line in talk.lines("instruct", "test")}
+    for task, goal in enumerate(GOALS):
+        found = wordings(task, 12)
+        assert found[0] == goal
+        assert len(set(found)) == 12
+        assert not spoken & {text.lower() for text in found}
+    said = sayings(4, 1)
+    assert {some.form for some in said} == {"typed", "heard"}
+    assert sum(some.before != NO_TASK for some in said) == 90
+
+
+@pytest.mark.parametrize("number", [0, 3, 11, 12, 13, 14])
+def test_what_is_trained_is_what_a_live_session_computes(net, book, number, tmp_path):
+    """The action expert's states of a batch are those of a session that goes through the same plan, tick by tick."""
+    stage = stage_of(tmp_path, net, book)
+    keys, values, visible, tokens = book.pick([number])
+    pictures = torch.rand(1, 2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    proprio = torch.randn(1, 15, generator=torch.Generator().manual_seed(1))
+    stands = tokens.id[:, tokens.stream == net.layout.index["act"]]
+    batch = Batch(
+        pictures=pictures, proprio=proprio, target=torch.zeros(1), prefix=torch.zeros(1), move=torch.zeros(1),
+        said=stands, places=torch.zeros(1), keys=keys, values=values, visible=visible, tokens=tokens,
+    )  # fmt: skip
+    with torch.no_grad():
+        states, _ = stage.states(batch, pictures)
+        rings, live = net.backbone.rings(), []
+        given = {
+            "image": net.eye(pictures).flatten(1, 2),
+            "proprio": net.proprio(proprio)[:, None],
+            "playback": net.playback(torch.zeros(1, 1, 3)),
+        }
+        for some in plan_of(net, SAID[number]).passes:
+            here = gather(net.layout, [some.rows])
+            out = net.backbone(net.embed(here, given), here, rings)
+            rings.keep([some.stored])
+            if "action" in out and some.rows[0].tick >= int(tokens.tick.min()):
+                live.append((here["action"], out["action"]))
+    for here, found in live:
+        at = tokens.tick[0] == here.tick[0, 0]
+        assert torch.allclose(states["action"][:, at], found, atol=5e-3)
+        assert found.abs().max() > 0.5
+
+
+def test_a_book_comes_back_from_disk_bit_for_bit(book, tmp_path):
+    again = PhraseBook.load(book.save(tmp_path / "phrases.npz"))
+    assert again.said == book.said
+    for one, other in zip(book.pick([1, 13])[:3], again.pick([1, 13])[:3], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_shorter_phrase_is_padded_in_front(book):
+    short, long = int(book.columns.argmin()), int(book.columns.argmax())
+    one, padded = book.pick([short])[0], book.pick([short, long])[0]
+    assert padded.shape[-1] > one.shape[-1]
+    assert torch.equal(padded[:1, ..., -one.shape[-1] :], one)
+
+
+def test_half_an_instruction_asks_for_nothing_yet(tmp_path, net, book):
+    batches = stage_of(tmp_path, net, book).batches
+    always = Batches(replace(batches.config, halves=1.0), batches.contexts, book, batches.rows)
+    batch = always(0)
+    assert not batch.move.any()
+    behind = torch.arange(16) >= batch.prefix[:, None]
+    assert not batch.target[behind].any()
+
+
+def test_prefixes_reach_behind_what_spoiled_the_label(tmp_path, net, book):
+    batches = stage_of(tmp_path, net, book).batches
+    rng = np.random.default_rng(0)
+    assert (batches._prefixes(np.full(500, 3), rng) >= 3).all()
+    drawn = batches._prefixes(np.zeros(2000, int), rng)
+    assert set(drawn.tolist()) == set(range(9))
+
+
+def test_the_stage_learns_and_resumes_with_the_same_curve(tmp_path):
+    book = make_book(network_of("debug"), SAID)
+
+    def loop(folder):
+        config = Loop.Config(steps=8, log=1, validate=4)
+        return config.build(stage_of(tmp_path, network_of("debug"), book), folder, choose(), lambda text: None)
+
+    assert loop(tmp_path / "whole").run()
+    loop(tmp_path / "cut").run(until=3)
+    assert loop(tmp_path / "cut").run()
+    curves = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "cut")]
+    assert curves[0] == curves[1]
+
+
+def test_a_layout_that_remembers_older_pictures_is_refused(net):
+    config = net.config
+    older = replace(config, layout=replace(config.layout, pictures=3)).build()
+    with pytest.raises(StrettoError, match="`pictures` to 1"):
+        make_book(older, SAID[:1])
+
+
+def test_the_recipe_trains_from_shards_alone(tmp_path, net, book):
+    for name in ("expert-000", "round1-000"):
+        shard_of(8).write(tmp_path / "data" / f"{name}.npz")
+    book.save(tmp_path / "data" / "phrases.npz")
+    said = []
+    config = replace(PolicyGoal.Config.tiny(), data=str(tmp_path / "data"), steps=3)
+    config.build().run(tmp_path / "out", said.append)
+    assert (tmp_path / "out" / "policy" / "config.json").is_file()
+    assert any("16 contexts" in line for line in said)
+
+
+def test_without_a_checkpoint_the_policy_says_how_to_train_one(tmp_path):
+    with pytest.raises(StrettoError, match="stretto train policy_goal"):
+        Policy.Config(weights=str(tmp_path)).build()
+    (tmp_path / "config.json").write_text("{}")
+    assert find_weights(str(tmp_path)) == str(tmp_path)
+
+
+def observation(tick, **fields):
+    rng = generator(tick, "seen")
+    images = tuple(
+        Image(camera=name, t=0.2 * tick, pixels=rng.integers(0, 255, (128, 128, 3)).astype(np.uint8))
+        for name in ("front", "wrist")
+    )
+    proprio = rng.normal(size=15).astype(np.float32)
+    return Observation(
+        t=0.2 * tick, tick=tick, proprio=proprio, action=np.zeros(7, np.float32), images=images, **fields
+    )
+
+
+def test_the_policy_gives_the_chunks_of_the_duplex_agent_and_hears_nothing():
+    network = network_of("debug")
+    text = network.layout.vocabularies["text"].names
+    network.tables["text"].bias.data[text.index("<silence>")] = 60.0
+    network.tables["text"].bias.data[text.index("<blank>")] = 60.0
+    jobs = DrawnJobs(VirtualClock(), NoDelays())
+    context = Context(tasks=(), tick_s=0.2, control_hz=20.0, actions=7, seed=0, jobs=jobs)
+    agents = [Duplex(Duplex.Config(live=False), network), Policy(Policy.Config(live=False), network)]
+    states = [agent.start(context) for agent in agents]
+    chunks = [[], []]
+    noise = Sound(samples=generator(0).normal(size=3200).astype(np.float32), rate=16_000)
+    for tick in range(1, 8):
+        for which, agent in enumerate(agents):
+            sound = noise if which else None
+            output, states[which] = agent.step(observation(tick, sound=sound), states[which])
+            assert output.heard == output.say == ""
+            assert output.act in (Act.MOVE, Act.HALT)
+            chunks[which].append(output.chunk)
+    for one, other in zip(*chunks, strict=True):
+        assert (one is None) == (other is None)
+        assert one is None or np.allclose(one.values, other.values, atol=1e-5)
+    assert not Policy.privileged
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_recording_and_driving_never_open_an_official_state_and_branches_leave_no_trace(monkeypatch, tmp_path):
+    from stretto.envs.libero import Libero
+    from stretto.train.acting.branch import answer
+    from stretto.train.acting.drive import Driving
+    from stretto.train.acting.record import Recorder
+
+    splits = []
+    reset = Libero.reset
+    monkeypatch.setattr(Libero, "_official", lambda *args: pytest.fail("an official init state was opened"))
+    monkeypatch.setattr(Libero, "reset", lambda env, t, s, split: (splits.append(split), reset(env, t, s, split))[1])
+    recorder, shard = Recorder.Config(limit=24, after=4).build(), Shard()
+    recorder.record(shard, 0, 0)
+    assert len(shard) > 2
+    env, goal = recorder.env, recorder.env.tasks[8]
+    env.reset("8", 0, "train")
+    for _ in range(20):
+        env.apply(recorder.expert.act(env.scene(), goal))
+    before = env.state()
+    label = answer(env, recorder.expert, goal, np.zeros((2, 7)), 6)
+    assert np.abs(env.state() - before).max() < 1e-9
+    assert not label[:2].any()
+    assert label[2:].any()
+    env.close()
+    driving = Driving(Driving.Config(), network_of("debug"), {"duplex_step": [0.1], "render": [0.03]})
+    monkeypatch.setattr("stretto.train.acting.drive.LIMIT_S", 1.0)
+    driving.drive(shard, 0, 8)
+    driving.close()
+    assert set(splits) == {"train"}
+    contexts = Contexts([shard.write(tmp_path / "a.npz")])
+    assert contexts.rows["kind"].max() == 4
