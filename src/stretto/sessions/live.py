@@ -1,7 +1,8 @@
 """One session from names: which world, which agent, which clock. What `stretto run` and `stretto demo` call."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from stretto.core.protocols import Observer, User
 from stretto.core.signals import Act
 from stretto.runtime.delays import NoDelays, from_card
 from stretto.runtime.process import WorldProcess
-from stretto.runtime.reflex import ReflexProcess
+from stretto.runtime.reflex import Reflex, ReflexProcess
 from stretto.runtime.world import World
 from stretto.sessions.door import Door, Visitor
 from stretto.sessions.session import Session
@@ -28,6 +29,7 @@ class Live:
     """What a session is made of. `task` is SUITE:NUMBER; `delays` scales the latency card's draws (virtual clock).
 
     `flight`: a file for the session's last seconds, for `stretto run --replay`; empty is none unless there is a fault.
+    `reflex`: a word such as "stop" halts the arm before the agent knows of it (runtime/reflex.py).
     """
 
     task: str = "libero_goal:8"
@@ -42,6 +44,7 @@ class Live:
     film_size: int = 320
     camera_size: int = 128
     flight: str = ""
+    reflex: bool = True
 
     def __post_init__(self) -> None:
         if self.seconds <= 0 or self.delays < 0 or self.seed < 0:
@@ -97,13 +100,26 @@ def run_live(
     clock = make_clock(live.clock)
     delays = from_card(factor=live.delays, seed=live.seed) if live.clock == "virtual" else NoDelays()
     live = replace(live, cameras_hz=max(live.cameras_hz, getattr(agent, "cameras_hz", 0.0)))
-    with WorldProcess(world_config(live, agent.privileged, getattr(agent, "camera_turns", ()))) as world:
-        session = Session.Config().build(world, agent, clock, delays, observers)
+    config = world_config(live, agent.privileged, getattr(agent, "camera_turns", ()))
+    with WorldProcess(config) as world, reflex_of(live, world) as reflex:
+        session = Session.Config(cancel=True).build(world, agent, clock, delays, observers, None, reflex)
         _, number = split_task(live.task)
         trace = session.run(user, number, live.seed, live.split, live.seconds, until)
         if live.flight:
             session.recorder.write(Path(live.flight))
         return trace
+
+
+@contextmanager
+def reflex_of(live: Live, world: WorldProcess) -> Iterator[Reflex | ReflexProcess | None]:
+    """The reflex of a session: on the wall clock a process that raises the world's flag; None where it is off."""
+    if not live.reflex:
+        yield None
+    elif live.clock == "wall":
+        with ReflexProcess(Reflex.Config(), world.flag) as process:
+            yield process
+    else:
+        yield Reflex.Config().build()
 
 
 VOICE_RATE = 24_000
