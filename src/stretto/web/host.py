@@ -18,6 +18,7 @@ import numpy as np
 import soxr
 
 from stretto.core import registry
+from stretto.core.clock import WallClock
 from stretto.core.errors import StrettoError
 from stretto.core.signals import HEARING_RATE
 from stretto.runtime.process import WorldProcess, die_with_parent
@@ -154,12 +155,19 @@ class Host:
                 verb, *args = self.pipe.recv()
                 if verb == "quit":
                     break
-                getattr(self, f"_on_{verb}")(*args)
+                self._obey(verb, args)
         self.latch.value = 1
         self.door.closed = True
         with self._change:
             self._wanted = [None]
             self._change.notify()
+
+    def _obey(self, verb: str, args: list[Any]) -> None:
+        try:
+            getattr(self, f"_on_{verb}")(*args)
+        except Exception as error:  # the edge of the process: one order that fails must not end all that follow
+            self.latch.value = 1
+            self._broke(f"the order '{verb}' failed, and the arm was halted: {error!r}")
 
     def _on_start(self, live: Live) -> None:
         with self._change:
@@ -192,10 +200,12 @@ class Host:
     def _on_hush(self) -> None:
         self.door.order("hush")
 
-    def _on_halt(self, by: str) -> None:
+    def _on_halt(self, by: str, at: float) -> None:
+        """`at`: the machine's time when the latch was set; this order may come later."""
         self._by = by
         if self._teller is not None:
-            self._teller.asked = self._teller.asked or (self._now(), by)
+            asked = self._now() - (WallClock(epoch=0.0).now() - at)
+            self._teller.asked = self._teller.asked or (asked, by)
         self.door.order("halt")
 
     def _on_release(self) -> None:

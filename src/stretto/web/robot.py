@@ -12,10 +12,14 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
+from stretto.core.clock import WallClock
 from stretto.runtime.process import make_latch
 from stretto.sessions.live import Live
 from stretto.web import host
 from stretto.web.post import Post
+
+MACHINE = WallClock(epoch=0.0)
+"""The machine's own time, which all its processes share."""
 
 
 class Robot:
@@ -44,7 +48,7 @@ class Robot:
     def halt(self, by: str) -> None:
         """Halt the arm within its control period, and keep it halted until `release`."""
         self._latch.value = 1
-        self.tell("halt", by)
+        self.tell("halt", by, MACHINE.now())
 
     def release(self) -> None:
         """Let the latch go. The arm stays halted until the agent moves it."""
