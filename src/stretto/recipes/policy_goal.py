@@ -20,7 +20,7 @@ time real-time chunking (Black et al., 2025).
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -37,7 +37,6 @@ from stretto.think.layouts.tick200 import Tick200
 from stretto.train.acting.batches import Batches
 from stretto.train.acting.contexts import Contexts
 from stretto.train.acting.phrases import PhraseBook, make_book, sayings
-from stretto.train.acting.rollout import roll_out
 from stretto.train.acting.shards import Order, make, successes
 from stretto.train.acting.stage import SeeAct
 from stretto.train.device import Device, choose
@@ -63,7 +62,7 @@ class PolicyGoal(Configurable):
         net: str = "tiny"
         workers: int = 1
         threads: int = 1
-        expert: int = 24
+        expert: int = 30
         rounds: int = 5
         driven: int = 4
         episodes: int = 20
@@ -162,8 +161,7 @@ class PolicyGoal(Configurable):
         check = np.flatnonzero(held) if held.any() else rows
         proof = Batches.Config(size=min(c.batch, 32), seed=1).build(contexts, book, check)
         self.say(f"{len(contexts)} contexts, {int(held.sum())} of them held out; {len(book)} phrases; to step {end}")
-        rollout = None if c.data or not c.sample else roll_out
-        stage = c.stage.build(network, batches, proof, device.name, rollout)
+        stage = c.stage.build(network, batches, proof, device.name, None if c.data or not c.sample else _roll_out)
         loop: Loop = Loop.Config(
             steps=total, lr=c.lr, seed=c.seed, validate=c.validate, sample=c.sample, log=min(20, c.validate)
         ).build(stage, self.folder, device, self.say)
@@ -194,6 +192,12 @@ class PolicyGoal(Configurable):
         shutil.rmtree(goal, ignore_errors=True)
         save_pretrained(network.cpu(), goal, facts=facts)
         (self.folder / "recipe.json").write_text(json.dumps({"wrote": str(goal), **facts}))
+
+
+def _roll_out(network: Network, step: int, folder: Path) -> Mapping[str, float]:
+    from stretto.train.acting.rollout import roll_out  # needs a simulator
+
+    return roll_out(network, step, folder)
 
 
 def network_of(name: str, language: bool = True) -> Network:

@@ -13,6 +13,7 @@ Does not know what is trained (train/stage.py).
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,9 @@ from stretto.train.page import write_page
 from stretto.train.schedule import Schedule
 from stretto.train.stage import Stage
 from stretto.train.state import read_state, write_state
+
+AHEAD = 12
+"""Batches that threads prepare beside a GPU."""
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 """What AdamW remembers of a weight."""
@@ -70,6 +74,8 @@ class Loop(Configurable):
         groups = [{"params": matrices, "weight_decay": config.decay}, {"params": others, "weight_decay": 0.0}]
         self.optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), fused=True)
         self.step = 0
+        self._pool = ThreadPoolExecutor(AHEAD) if device.name != "cpu" else None
+        self._coming: dict[tuple[int, int], Future] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self._resume()
 
@@ -102,7 +108,7 @@ class Loop(Configurable):
         for part in range(c.accumulate):
             generator = torch.Generator(self.device.name).manual_seed(derive(c.seed, "step", self.step, part))
             with self.device.products():
-                loss, told = self.stage.loss(self.stage.batch(self.step, part), generator)
+                loss, told = self.stage.loss(self._batch(part), generator)
             (loss / c.accumulate).backward()
             for name, value in {"loss": loss.detach(), **told}.items():
                 terms[name] = terms.get(name, 0.0) + float(value) / c.accumulate
@@ -120,6 +126,17 @@ class Loop(Configurable):
         keep = min(c.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.averaged.values()), list(self.weights.values()), 1 - keep)
         return {**terms, "grad": float(norm), "lr": lr}
+
+    def _batch(self, part: int) -> Any:
+        """The batch of this step; beside a GPU, threads make those of the next steps meanwhile."""
+        if self._pool is None:
+            return self.stage.batch(self.step, part)
+        parts = self.config.accumulate
+        for number in range(self.step * parts + part, self.step * parts + part + AHEAD):
+            index = divmod(number, parts)
+            if index not in self._coming:
+                self._coming[index] = self._pool.submit(self.stage.batch, *index)
+        return self._coming.pop((self.step, part)).result()
 
     @contextmanager
     def average(self) -> Iterator[None]:

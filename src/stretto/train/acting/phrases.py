@@ -137,15 +137,28 @@ class PhraseBook:
         return torch.stack(keys), torch.stack(values), torch.stack(visible), tokens
 
     def save(self, path: Path) -> Path:
-        """Write the book (.npz); keys and values in float16, without padding."""
-        arrays = {name: torch.cat([p.flatten() for p in some]).numpy() for name, some in self.parts.items()}
-        shapes = {f"{name}.shape": np.array([p.shape for p in some]) for name, some in self.parts.items()}
+        """Write the book (.npz); keys and values in float16, without padding, the system prompt's columns once."""
+        shared = self._shared()
+        parts = dict(self.parts)
+        parts["keys"] = [keys[..., shared if number else 0 :] for number, keys in enumerate(parts["keys"])]
+        parts["values"] = [v[..., shared if number else 0 :, :] for number, v in enumerate(parts["values"])]
+        arrays = {name: torch.cat([p.flatten() for p in some]).numpy() for name, some in parts.items()}
+        shapes = {f"{name}.shape": np.array([p.shape for p in some]) for name, some in parts.items()}
         said = np.array([[str(getattr(s, f.name)) for f in fields(Said)] for s in self.said])
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
         with part.open("wb") as file:
-            np.savez(file, said=said, **arrays, **shapes)  # type: ignore[arg-type]
+            np.savez(file, said=said, shared=np.array(shared), **arrays, **shapes)  # type: ignore[arg-type]
         return part.replace(path)
+
+    def _shared(self) -> int:
+        """How many first columns are the same in all phrases."""
+        shared = int(self.columns.min())
+        for keys, values in zip(self.parts["keys"], self.parts["values"], strict=True):
+            same = (keys[..., :shared] == self.parts["keys"][0][..., :shared]).flatten(0, -2).all(0)
+            same &= (values[..., :shared, :] == self.parts["values"][0][..., :shared, :]).all(-1).flatten(0, -2).all(0)
+            shared = shared if bool(same.all()) else int(same.int().argmin())
+        return shared
 
     @classmethod
     def load(cls, path: Path) -> "PhraseBook":
@@ -161,6 +174,10 @@ class PhraseBook:
             ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
             pieces = np.split(arrays[name], ends)
             parts[name] = [torch.from_numpy(piece.reshape(shape)) for piece, shape in zip(pieces, shapes, strict=True)]
+        shared = int(arrays["shared"])
+        first = parts["keys"][0][..., :shared], parts["values"][0][..., :shared, :]
+        parts["keys"][1:] = [torch.cat([first[0], keys], -1) for keys in parts["keys"][1:]]
+        parts["values"][1:] = [torch.cat([first[1], values], -2) for values in parts["values"][1:]]
         said = [
             Said(task=int(task), text=text, before=int(before), earlier=earlier, form=form, whole=whole == "True")
             for task, text, before, earlier, form, whole in arrays["said"]

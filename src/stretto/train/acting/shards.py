@@ -16,7 +16,6 @@ from stretto.core.clock import Stopwatch
 from stretto.core.rng import derive, generator
 from stretto.runtime.process import die_with_parent
 from stretto.train.acting.contexts import Shard
-from stretto.train.acting.record import Recorder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +102,8 @@ def fulfil(order: Order) -> Order:
 def _episode(order: Order, shard: Shard, number: int, task: int) -> tuple[bool, bool]:
     if not order.driver:
         if "recorder" not in _kept:
+            from stretto.train.acting.record import Recorder
+
             _kept["recorder"] = Recorder.Config().build()
         return _kept["recorder"].record(shard, order.seed, number, task), True
     if _kept.get("name") != order.driver:
