@@ -187,8 +187,8 @@ def _hard(params: Any, state: State) -> list[Row]:
 
 def _share(params: Any, state: State) -> list[Row]:
     """Processor seconds for each second of sound, frame by frame; in every second stretch the robot speaks too."""
-    stretch = state.sounds.clean("echo" if params["at"] % 2 else "speech", params["at"])
-    samples, voice = stretch.samples[: 20 * HEARING_RATE], stretch.voice[: 20 * HEARING_RATE]
+    stretch = state.sounds.clean("echo" if params["at"] % 2 else "speech", params["at"], 20.0)
+    samples, voice = stretch.samples, stretch.voice
     state.reflex.start()
     used = time.process_time()
     for begin in range(0, len(samples) - FRAME, FRAME):

@@ -125,12 +125,14 @@ class Sounds:
         settings = {} if voice.startswith("piper") and pace == 1.0 else {"pace": pace}
         return self._cache.speak(text, voice, voice.partition("-")[0] in STILL, **settings)
 
-    def clean(self, kind: str, number: int) -> Stretch:
-        """Stretch `number` of a kind: speech, backchannel, noise or echo."""
+    def clean(self, kind: str, number: int, seconds: float = STRETCH_S) -> Stretch:
+        """Stretch `number` of a kind: speech, backchannel, noise or echo; or its first `seconds`."""
         source = generator(0, "reflex card", "clean", kind, number)
-        count = round(STRETCH_S * HEARING_RATE)
+        count = round(seconds * HEARING_RATE)
         samples, voice = np.zeros(count, np.float32), np.zeros(count, np.float32)
         for start, piece, played in _MAKERS[kind](self, source, number):
+            if start >= seconds:
+                break
             begin = round(start * HEARING_RATE)
             for whole, part in ((samples, piece), (voice, played)):
                 part = part[: max(0, count - begin)]
