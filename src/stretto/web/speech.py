@@ -124,7 +124,7 @@ class Teller:
         sentence = _Sentence(f"resp_{self.session}_{self._count}", event.text, start, start + length)
         self._sentences.append(sentence)
         self._open.append(sentence)
-        about = {"response_id": sentence.name, "item_id": sentence.name.replace("resp", "item")}
+        about: dict[str, Any] = {"response_id": sentence.name, "item_id": sentence.name.replace("resp", "item")}
         response = {"id": sentence.name, "object": "realtime.response", "status": "in_progress"}
         words = event.data.get("words", [])
         return [
@@ -139,7 +139,7 @@ class Teller:
             a, b = max(sentence.start, first), min(sentence.end, first + len(flow.voice))
             if a < b:
                 delta = pcm16(flow.voice[a - first : b - first])
-                about = {"response_id": sentence.name, "sample": a - sentence.start}
+                about: dict[str, Any] = {"response_id": sentence.name, "sample": a - sentence.start}
                 out.append(message("response.audio.delta", a / self.rate, **about, delta=delta))
         while self._sentences and self._sentences[0].end <= first + len(flow.voice):
             done = self._sentences.popleft()
@@ -156,7 +156,7 @@ class Teller:
             self._sentences.clear()
         heard = event.text if cut else sentence.text
         response = {"id": sentence.name, "object": "realtime.response", "status": "cancelled" if cut else "completed"}
-        about = {"response_id": sentence.name, "transcript": sentence.text, "heard": heard}
+        about: dict[str, Any] = {"response_id": sentence.name, "transcript": sentence.text, "heard": heard}
         return [
             *([message("output_audio_buffer.cleared", event.t, response_id=sentence.name)] if cut else []),
             message("response.audio_transcript.done", event.t, **about),
