@@ -102,9 +102,13 @@ class Hearing:
         scores = self.network.answers(states, tokens).get("heard")
         if scores is None:
             return {}
-        scores[..., self.nothing] += self.bias
-        best = scores[:, 0].argmax(-1).tolist()
-        return {number: best[number] for number, rows in enumerate(passes) if any(r.stream == self.slot for r in rows)}
+        asked = [number for number, rows in enumerate(passes) if any(row.stream == self.slot for row in rows)]
+        return dict(zip(asked, self.pick(scores[asked, 0]), strict=True))
+
+    def pick(self, scores: Float[Tensor, "asked tokens"]) -> list[int]:
+        """What is heard, by the scores of the sessions that are asked."""
+        scores[:, self.nothing] += self.bias
+        return list(scores.argmax(-1).tolist())
 
 
 def _quiet(network: Network, name: str) -> int:

@@ -134,7 +134,8 @@ class Hear(Configurable):
         """Scores of every ask (batch, asks, tokens), those of `among` and our own."""
         network, name = self.network, self.expert
         inputs = network.embed({name: tokens}, {"speech": network.adapter(features)})
-        turns = {name: network.backbone.turns(name, tokens)}
+        wide = torch.float64 if network.query.dtype == torch.float64 else torch.float32
+        turns = {name: network.backbone.turns(name, tokens, wide)}
         states = network.backbone.through(inputs, sights, turns, _Own(name))[name]
         here = tokens.stream == network.layout.index["heard"]
         found = network.tables[self.vocabulary].logits(states[:, here], among)  # type: ignore[operator]
