@@ -15,7 +15,7 @@ from stretto.web.app import Door
 from stretto.web.hub import Hub
 from stretto.web.serve import Address, make_server
 
-LIVE = Live(task="dummy:0", agent="random", clock="wall", seconds=1e9, cameras_hz=5.0)
+LIVE = Live(task="dummy:0", agent="random", clock="wall", seconds=1e9, cameras_hz=5.0, reflex=False)
 
 
 class FakeRobot:

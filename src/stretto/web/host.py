@@ -9,7 +9,7 @@ server dies this process dies with it, and the world, whose owner is gone, halts
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -23,7 +23,7 @@ from stretto.core.errors import StrettoError
 from stretto.core.signals import HEARING_RATE
 from stretto.runtime.process import WorldProcess, die_with_parent
 from stretto.sessions.door import Door, Flow, Visitor
-from stretto.sessions.live import VOICE_RATE, Live, run_open, world_config
+from stretto.sessions.live import VOICE_RATE, Live, reflex_of, run_open, world_config
 from stretto.sessions.session import SessionFault
 from stretto.web.post import Post
 from stretto.web.speech import Message, Teller, jpeg, message
@@ -52,6 +52,8 @@ class Host:
         self.post = Post(pipe, make=_made)
         self.door, self.visitor = Door(lambda flow: None), Visitor()
         self.world: WorldProcess | None = None
+        self._reflex: Any = None
+        self._beside = ExitStack()
         self._world_config: Any = None
         self._agent: tuple[str, Any] = ("", None)
         self._wanted: list[Live | None] = []
@@ -108,7 +110,7 @@ class Host:
         self._announce = lambda: self._state("running", live, **facts)
         self._running = True
         try:
-            trace = run_open(live, world, agent, self.visitor, self.door)
+            trace = run_open(live, world, agent, self.visitor, self.door, self._reflex)
         finally:
             self._running = False
         self._state("ended", live, seconds=trace.seconds)
@@ -124,9 +126,12 @@ class Host:
         if self.world is None or config != self._world_config:
             self._drop_world()
             self.world, self._world_config = WorldProcess(config, self.latch), config
+            self._reflex = self._beside.enter_context(reflex_of(live, self.world))
         return self.world
 
     def _drop_world(self) -> None:
+        self._beside.close()
+        self._reflex = None
         if self.world is not None:
             self.world.close()
             self.world = None
