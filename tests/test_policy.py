@@ -205,6 +205,7 @@ def observation(tick, **fields):
 
 def test_the_policy_gives_the_chunks_of_the_duplex_agent_and_hears_nothing():
     network = network_of("debug")
+    network.head.table.data.normal_(generator=torch.Generator().manual_seed(0))  # an untrained head reads nothing
     text = network.layout.vocabularies["text"].names
     network.tables["text"].bias.data[text.index("<silence>")] = 60.0
     network.tables["text"].bias.data[text.index("<blank>")] = 60.0
@@ -224,6 +225,7 @@ def test_the_policy_gives_the_chunks_of_the_duplex_agent_and_hears_nothing():
     for one, other in zip(*chunks, strict=True):
         assert (one is None) == (other is None)
         assert one is None or np.allclose(one.values, other.values, atol=1e-5)
+    assert not np.allclose(chunks[1][0].values[8:], chunks[1][2].values[8:], atol=1e-2)
     assert not Policy.privileged
 
 

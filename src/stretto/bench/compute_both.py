@@ -22,7 +22,7 @@ def compute_both(backbone: Backbone, inputs: Mapping[str, Tensor], tokens: Mappi
     owner = torch.cat([torch.full((tokens[name].stream.shape[0],), index) for index, name in enumerate(names)])
     mine = [(owner == index)[None, :, None] for index in range(len(names))]
     bias = bias_of(backbone.rule(columns, columns))
-    turns = [backbone._turns(name, columns, torch.float32) for name in names]
+    turns = [backbone.turns(name, columns, torch.float32) for name in names]
     x = torch.cat([inputs[name] for name in names], dim=1)
     for layer in range(backbone.depth):
         parts = [backbone._layer(name, layer).read(x, turn) for name, turn in zip(names, turns, strict=True)]

@@ -38,6 +38,9 @@ from stretto.train.acting.places import places
 EVERY = 4
 """Control steps from one context to the next: pictures at 5 Hz."""
 
+SPREAD = np.array([1, 1, 1, 0.4, 0.4, 0.4, 0])
+"""Of the noise: turning is spoiled more easily than moving, and the gripper is left alone."""
+
 
 @dataclass
 class _Track:
@@ -63,7 +66,7 @@ class Recorder(Configurable):
         odd: float = 0.2
         midway: float = 0.2
         noisy: float = 0.7
-        noise: float = 0.25
+        noise: float = 0.22
         shoves: float = 0.25
         chained: float = 0.2
         waiting: float = 0.2
@@ -139,7 +142,7 @@ class Recorder(Configurable):
                 break
             self._look(track, goal, done)
             label = np.zeros(7) if done or not goal else self.expert.act(scene, goal)
-            noise[:6] = 0.7 * noise[:6] + self.sigma * 0.71 * self.rng.normal(size=6)
+            noise = 0.7 * noise + 0.71 * self.sigma * SPREAD * self.rng.normal(size=7)
             left -= 1
             if left < 0 and not done and self.rng.random() < self.shove_rate:
                 left, shove = int(self.rng.integers(4, 9)), np.append(self.rng.uniform(-1, 1, 6), label[6])
