@@ -57,7 +57,7 @@ def meant(text: str) -> bool | None:
 
 
 def alone(text: str) -> bool:
-    """Whether so little (three words) was said that the ear for the word is to be trusted more than what was written."""
+    """Whether so little (three words) was said that the ear for the word is trusted more than what was written."""
     return len(_plain(text).split()) <= _FEW
 
 
