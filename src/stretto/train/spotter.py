@@ -54,9 +54,9 @@ class SpotterTraining(Configurable):
         """
 
         words: str = ",".join(COMMANDS)
-        minutes: float = 14.0
-        utterances: int = 2_000
-        passes: int = 4
+        minutes: float = 24.0
+        utterances: int = 1_600
+        passes: int = 3
         width: int = 96
         batch: int = 32
         steps: int = 160
