@@ -20,9 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", default="cascade", help="see `stretto list agent`")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pictures", type=float, default=5.0, metavar="HZ", help="pictures a second of each camera")
-    parser.add_argument(
-        "--no-reflex", action="store_true", help="only the agent listens for a stop"
-    )
+    parser.add_argument("--no-reflex", action="store_true", help="only the agent listens for a stop")
     parser.add_argument("--token", default="", help="what clients must know (off loopback; made if not given)")
     parser.add_argument("--cert", default="", metavar="FILE", help="certificate, for https")
     parser.add_argument("--key", default="", metavar="FILE", help="its key")
