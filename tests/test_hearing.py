@@ -7,11 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-from stretto.agents.hearing import Hearing
+from stretto.agents.checkpoint import digest, from_pretrained
+from stretto.agents.hearing import Hearing, Reader, Written
 from stretto.agents.sizes import size
+from stretto.bench import hearing as hearing_card
+from stretto.bench import hearing_language
+from stretto.cli.main import main
+from stretto.core.errors import StrettoError
 from stretto.core.signals import HEARING_RATE, Sound, Speech, Word
 from stretto.data import speech_cache
 from stretto.data.clip_plan import Plans
+from stretto.data.clips import Clip
 from stretto.data.corpus import make
 from stretto.data.hearing import Heard, written
 from stretto.data.hearing import Sessions as Packed
@@ -21,7 +27,7 @@ from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.recipes.hear import HearTraining
 from stretto.think.plan import TickPlan, write
 from stretto.think.tokens import gather
-from stretto.train.hear import run_freely
+from stretto.train.hear import Hear, run_freely
 from stretto.train.hear_batches import Batches, Sessions
 from stretto.train.hear_features import Job, Maker, make_shards
 from stretto.train.hear_score import errors_of, matched
@@ -289,8 +295,6 @@ def test_what_sounds_later_changes_nothing_before(shards, kind):
 
 
 def stage_of(network, sessions, batches, **config):
-    from stretto.train.hear import Hear
-
     return replace(Hear.Config.tiny(), **config).build(network, batches, sessions, "cpu")
 
 
@@ -355,8 +359,6 @@ def test_training_resumes_with_the_same_curve_and_ends_in_a_checkpoint(tmp_path,
     stopped.run(stage_folder, until=4)
     weights = short.build().run(stage_folder)
     assert curve(stage_folder / way) == curve(tmp_path / "whole" / way)
-    from stretto.agents.checkpoint import digest, from_pretrained
-
     assert digest(weights) == digest(whole)
     assert from_pretrained(weights).layout.name == ("listener200" if way == "listener" else "tick200")
 
@@ -367,3 +369,79 @@ def test_training_resumes_with_the_same_curve_and_ends_in_a_checkpoint(tmp_path,
 def test_edits_and_matched_words():
     assert errors_of("put the bowl down".split(), "put bowl down".split()) == 1
     assert matched("put a bowl".split(), "put the bowl".split()) == [(0, 0), (2, 2)]
+
+
+# What people use
+
+
+class Spelled:
+    """A tokenizer of five tokens."""
+
+    tokens = ("", "", "", " Put", " the", " bo", "wl", ".")
+
+    def encode(self, text, special=False):
+        return [1]
+
+    def decode(self, ids):
+        return "".join(self.tokens[token] for token in ids)
+
+
+def test_a_word_stands_when_its_last_token_does_and_marks_change_no_time(shards):
+    network, _, batches = made(shards)
+    network.text = Spelled()
+    reader = Reader(network)
+    nothing = reader.hearing.nothing
+    reader.hearing = Forced(network, [nothing, 3, nothing, 4, 5, 6, nothing, 7, batches.close, 3])
+    words = reader.words(np.zeros(7 * 3_200 - 5, np.float32))
+    assert [(word.text, word.t) for word in words[:3]] == [("Put", 0.4), ("the", 0.6), ("bowl.", 0.8)]
+    assert (words[3].closes, words[3].t) == (True, 1.0)
+    assert words[4].text == "Put"
+
+
+def test_a_network_without_words_cannot_be_listened_to():
+    with pytest.raises(StrettoError, match="Expected a network with a language model"):
+        Reader(size("debug-listener").build())
+
+
+def test_listen_refuses_nothing_and_names_a_checkpoint_that_is_not_there(capsys):
+    assert main(["listen"]) == 2
+    assert "--mic" in capsys.readouterr().err
+    assert main(["listen", "one.wav", "--weights", "nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_the_agent_with_a_listening_expert_reads_what_it_hears(shards):
+    """What the heard slot says in a tick is text of the language expert in the next, in a turn of its own."""
+    layout = size("debug-listener").layout.build()
+    words, close = [11, 12], layout.token("heard", "close")
+    ticks = [TickPlan(said={"heard": words, "act": [2]}), TickPlan(said={"heard": [close], "act": [2]})]
+    plan = write(layout, [*ticks, TickPlan(said={"act": [2]})], system=[1])
+    read = [(row.tick, row.id) for row in plan.rows if row.stream == layout.index["read"]]
+    names = ("<|im_start|>", "user", "<line>", "<|im_end|>")
+    begin, user, line, end = (layout.vocabularies["text"].id(name) for name in names)
+    assert read == [(1, begin), (1, user), (1, line), (1, 11), (1, 12), (2, end), (2, line)]
+    places = [row.text for row in plan.rows if row.stream == layout.index["read"]]
+    assert places == list(range(1, 8)), "one after the other, whatever was heard meanwhile"
+
+
+def test_a_stream_that_repeats_is_fed_by_nobody():
+    layout = size("debug-listener").layout.build()
+    with pytest.raises(StrettoError, match="Stream 'read' repeats 'heard' by itself"):
+        write(layout, [TickPlan(content={"read": [5]}, said={"act": [2]})])
+
+
+def test_the_card_compares_words_as_people_would_and_counts_a_tick_of_computing():
+    clip = Clip(sound=Sound(samples=np.zeros(16_000, np.float32), rate=16_000), words=(Word("Put", 0.1, 0.4),))
+    rows = hearing_card.delays([Written("Put", 0.8), Written("it", 1.0)], clip, {"unit": "quiet/0", "seed": 0})
+    assert [row["value"] for row in rows] == [pytest.approx(0.6)]
+    assert hearing_card.normal("It's 21!") == ["it's", "twenty", "one"]
+    assert len(hearing_card.wordless(4)) == 180 * 16_000
+
+
+@pytest.mark.slow
+def test_the_cards_trials_are_of_test_speakers_and_its_questions_have_four_answers():
+    keys = [trial.key for trial in hearing_card.HearingCard().trials(2)]
+    assert len(set(keys)) == len(keys) == 6 + 6 + 2 + 2 + 1
+    found = hearing_language.choices(200)
+    assert len(found) == 200
+    assert all(len(set(answers)) == 4 for _, answers in found)
