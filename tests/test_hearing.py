@@ -445,3 +445,20 @@ def test_the_cards_trials_are_of_test_speakers_and_its_questions_have_four_answe
     found = hearing_language.choices(200)
     assert len(found) == 200
     assert all(len(set(answers)) == 4 for _, answers in found)
+
+
+def test_all_that_is_trained_fits_into_36_megabytes():
+    """In bfloat16, with the acting half and a listening expert; what is left out has a few ten thousand numbers."""
+    config = size("tiny-listener")
+    experts = config.backbone.experts
+
+    def body(name):
+        e = experts[name]
+        each = e.width * (e.heads + 2 * e.kv_heads) * e.head + e.heads * e.head * e.width + 3 * e.width * e.ffn
+        return e.depth * (each + 2 * e.width) + e.width
+
+    parts = [config.head.build(), config.eye.build()]
+    others = sum(weight.numel() for part in parts for weight in part.parameters())
+    lent = experts["language"].width * experts["listening"].width * 2
+    adapter = (384 + 256) * 256
+    assert 2 * (body("listening") + body("action") + others + lent + adapter + 100_000) < 36e6

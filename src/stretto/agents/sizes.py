@@ -58,7 +58,7 @@ def debug_listener() -> Network.Config:
 
 def tiny_listener() -> Network.Config:
     """`tiny` with a listening expert of ten narrow layers; the language model reads what it hears."""
-    listening = ExpertConfig(depth=10, width=256, heads=6, kv_heads=3, head=64, ffn=640, theta=10_000.0)
+    listening = ExpertConfig(depth=10, width=256, heads=3, kv_heads=3, head=64, ffn=544, theta=10_000.0)
     config = tiny()
     experts = {**config.backbone.experts, "listening": listening}
     return replace(config, layout=Listener200.Config(), backbone=Backbone.Config(experts=experts))
