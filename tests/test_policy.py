@@ -173,6 +173,21 @@ def test_a_layout_that_remembers_older_pictures_is_refused(net):
         make_book(older, SAID[:1])
 
 
+def test_a_pretrained_trunk_is_an_eye_too_and_rests(tmp_path, book):
+    network = network_of("debug", eye="efficientnet")
+    stage = stage_of(tmp_path, network, book)
+    trained = stage.parameters()
+    assert "eye.out.weight" in trained
+    assert not any(name.startswith("eye.trunk.") for name in trained)
+    loss, _ = stage.loss(stage.batch(0, 0), torch.Generator().manual_seed(0))
+    loss.backward()
+    assert network.eye.out.weight.grad is not None
+    pictures = torch.randint(0, 255, (1, 3, 128, 128), dtype=torch.uint8)
+    assert torch.equal(network.eye(pictures), network.eye(pictures.float() / 255))
+    with pytest.raises(StrettoError, match="divides"):
+        type(network.config.eye)(size=100)
+
+
 def test_the_recipe_trains_from_shards_alone(tmp_path, net, book):
     for name in ("expert-000", "round1-000"):
         shard_of(8).write(tmp_path / "data" / f"{name}.npz")

@@ -20,6 +20,7 @@ from stretto.core.errors import StrettoError
 from stretto.listen.encoders.adapter import SpeechAdapter
 from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.look.encoders.conv import ConvTokens
+from stretto.look.encoders.efficientnet import EfficientNetTokens
 from stretto.nn.lora import adapt
 from stretto.nn.quantise import go_live
 from stretto.think.backbone import Backbone
@@ -56,7 +57,7 @@ class Network(nn.Module, Configurable):
         tied: bool = True
         lora: int = 0
         ear: WhisperEncoder.Config = field(default_factory=WhisperEncoder.Config.tiny)
-        eye: ConvTokens.Config = field(default_factory=ConvTokens.Config.tiny)
+        eye: ConvTokens.Config | EfficientNetTokens.Config = field(default_factory=ConvTokens.Config.tiny)
         head: FlowHead.Config = field(default_factory=FlowHead.Config.tiny)
         proprio: int = 15
         whole: tuple[int, ...] = (6,)
@@ -105,7 +106,7 @@ class Network(nn.Module, Configurable):
         self.adapter: SpeechAdapter = SpeechAdapter.Config(
             width_in=config.ear.width, width_out=width[heard], hidden=width[heard]
         ).build()
-        self.eye: ConvTokens = config.eye.build()
+        self.eye: ConvTokens | EfficientNetTokens = config.eye.build()
         self.head: FlowHead = config.head.build()
         self.proprio = nn.Linear(config.proprio, width["action"])
         self.playback = nn.Linear(PLAYBACK, width["action"])

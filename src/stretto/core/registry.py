@@ -51,6 +51,7 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "image_encoder": {
         "conv": "stretto.look.encoders.conv:ConvTokens",
+        "efficientnet": "stretto.look.encoders.efficientnet:EfficientNetTokens",
     },
     "speech_encoder": {
         "whisper_tiny": "stretto.listen.encoders.whisper:WhisperEncoder",

@@ -38,9 +38,11 @@ import torch
 from stretto.agents.checkpoint import save_pretrained
 from stretto.agents.network import Network
 from stretto.agents.sizes import size
+from stretto.core import registry
 from stretto.core.clock import Stopwatch
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
+from stretto.look.encoders.conv import ConvTokens
 from stretto.think.layouts.tick200 import Tick200
 from stretto.train.acting.batches import Batches
 from stretto.train.acting.contexts import Contexts
@@ -61,13 +63,14 @@ class PolicyGoal(Configurable):
     class Config(BaseConfig):
         """`expert`: shards of the expert; `rounds` of `driven` shards each; `episodes` of a shard. `first`, `between`,
         `last`: steps before the first round, after each round, and after those. `steps`: all of them, where `data` is
-        given. `wordings`, `pairs`: see phrases.py. `minutes` 0: until it is done. `sample`: rollouts every so many
-        steps, each with a film.
+        given. `eye`: an image encoder. `wordings`, `pairs`: see phrases.py. `minutes` 0: until it is done. `sample`:
+        rollouts every so many steps, each with a film.
         """
 
         seed: int = 0
         minutes: float = 0.0
         net: str = "tiny"
+        eye: str = "conv"
         workers: int = 1
         threads: int = 1
         expert: int = 30
@@ -159,7 +162,7 @@ class PolicyGoal(Configurable):
         if goal.is_dir():
             return True
         torch.set_num_threads(c.threads)
-        network = network_of(c.net, language=not c.data)
+        network = network_of(c.net, language=not c.data, eye=c.eye)
         book = self._book(network)
         contexts = Contexts(shards)
         held = contexts.rows["episode"] % 20 == 0
@@ -208,15 +211,19 @@ def _roll_out(network: Network, step: int, folder: Path) -> Mapping[str, float]:
     return roll_out(network, step, folder)
 
 
-def network_of(name: str, language: bool = True) -> Network:
+def network_of(name: str, language: bool = True, eye: str = "conv") -> Network:
     """A fresh network of a size that sees one moment at a time; without its language model where only shards are."""
     config = size(name)
     layout = config.layout
     assert isinstance(layout, Tick200.Config)
     config = replace(config, layout=replace(layout, pictures=1))
     if name == "debug":
-        eye = replace(config.eye, size=128, channels=(8, 8, 8, 8, 16))
-        config = replace(config, eye=eye)
+        config = replace(config, eye=ConvTokens.Config(size=128, width=16, channels=(8, 8, 8, 8, 16)))
+    if eye != "conv":
+        chosen = registry.load("image_encoder", eye).Config(  # type: ignore[attr-defined]
+            size=128, tokens=config.eye.tokens, width=config.eye.width
+        )
+        config = replace(config, eye=chosen)
     if not language:
         config = replace(config, language="", ear=replace(config.ear, pretrained=False))
     return config.build()

@@ -85,7 +85,8 @@ class SeeAct(Configurable):
         self._acts = [network.layout.vocabularies["act"].id(name) for name in ("<act>", "<halt>", "<move>")]
 
     def _is_trained(self, name: str) -> bool:
-        return name.startswith(TRAINED) or name in self._places
+        resting = name.startswith("eye.trunk.") and getattr(self.network.config.eye, "frozen", False)
+        return not resting and (name.startswith(TRAINED) or name in self._places)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """The acting half, and the readout."""
