@@ -59,7 +59,8 @@ class HearTraining(Configurable):
         """`way`: listener or language. `hours`, `english`: of the corpora of talk to a robot and of general English;
         `dev_hours`: of each development corpus. `talk`: their folder, "" is OUT/talk. `shards`: theirs, "" is
         OUT/shards. `bits`: a number of a shard. `delay`: ticks from the tick of a word's end to its label. `lora`:
-        rank of the adapters, for the way `language`. `minutes`: of training in one call, 0 is to the end.
+        rank of the adapters, for the way `language`. `minutes`: of training in one call, 0 is to the end. `biases`:
+        added to the score of hearing nothing; the best on development sessions goes into the checkpoint.
         """
 
         way: str = "listener"
@@ -74,14 +75,15 @@ class HearTraining(Configurable):
         lora: int = 16
         minutes: float = 0.0
         workers: int = 2
-        threads: int = 1
+        threads: int = 2
+        biases: tuple[float, ...] = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
         seed: int = 0
         sessions: Packed.Config = field(default_factory=Packed.Config)
         batches: Batches.Config = field(default_factory=Batches.Config)
         stage: Hear.Config = field(default_factory=Hear.Config)
         loop: Loop.Config = field(
             default_factory=lambda: Loop.Config(
-                steps=12_000, lr=1e-3, ema=0.999, schedule=Schedule.Config(warmup=300), validate=500, sample=500
+                steps=8_000, lr=1e-3, ema=0.999, schedule=Schedule.Config(warmup=300), validate=500, sample=500
             )
         )
 
@@ -101,6 +103,8 @@ class HearTraining(Configurable):
                 dev_hours=0.004,
                 lora=2,
                 workers=1,
+                threads=1,
+                biases=(0.0, 1.0),
                 sessions=Packed.Config.tiny(),
                 batches=Batches.Config(size=2),
                 stage=Hear.Config.tiny(),
@@ -126,7 +130,12 @@ class HearTraining(Configurable):
         if not finished or loop.step < self.config.loop.steps:
             say(f"step {loop.step} of {self.config.loop.steps}; the same command goes on")
             return folder
-        return self.checkpoint(folder, whole, loop.averaged, say)
+        with loop.average():
+            bias, told = stage.best_bias(self.config.biases)
+        say(f"score of hearing nothing {bias:+}: errors a word by what is added: {told}")
+        trained = {name: weight.cpu().clone() for name, weight in loop.averaged.items()}
+        trained[f"tables.{stage.vocabulary}.bias"][stage.batches.nothing - stage.size] += bias
+        return self.checkpoint(folder, whole, trained, say)
 
     def network_config(self) -> Network.Config:
         """The whole network that is to hear."""
@@ -201,7 +210,7 @@ class HearTraining(Configurable):
             say(f"finished; {path} is there already")
             return path
         try:
-            network = put({name: weight.cpu() for name, weight in trained.items()}, whole.build())
+            network = put(trained, whole.build())
         except StrettoError as error:
             say(f"finished, but the whole network cannot be built here ({error}) Run it again where it can.")
             return folder
