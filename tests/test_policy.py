@@ -276,3 +276,35 @@ def test_recording_and_driving_never_open_an_official_state_and_branches_leave_n
     assert set(splits) == {"train"}
     contexts = Contexts([shard.write(tmp_path / "a.npz")])
     assert contexts.rows["kind"].max() == 4
+
+
+@pytest.mark.slow
+def test_the_cascades_rules_start_and_stop_the_policy_and_it_knows_no_simulator():
+    from stretto.agents.cascade_policy import RESTED, CascadePolicy
+
+    network = network_of("debug")
+    acts = network.layout.vocabularies["act"]
+    network.tables["act"].bias.data[acts.id("<move>")] = 100.0
+    agent = CascadePolicy(CascadePolicy.Config(), Policy(Policy.Config(live=False), network))
+    jobs = DrawnJobs(VirtualClock(), NoDelays())
+    context = Context(tasks=GOALS, tick_s=0.2, control_hz=20.0, actions=7, seed=0, jobs=jobs)
+    state, outputs = agent.start(context), []
+    typed = {2: "put the bowl on the plate", 6: "stop", 9: "go on"}
+    for tick in range(1, 12):
+        output, state = agent.step(observation(tick, text=typed.get(tick)), state)
+        outputs.append(output)
+    assert not agent.privileged
+    assert not any(output.skill for output in outputs)
+    assert outputs[0].chunk is None
+    assert outputs[1].say == "Okay, I will put the bowl on the plate."
+    assert outputs[2].chunk is not None
+    assert outputs[5].act is Act.HALT
+    assert outputs[6].chunk is None
+    assert outputs[8].act is Act.MOVE
+    assert outputs[10].chunk is not None
+    network.tables["act"].bias.data[acts.id("<halt>")] = 200.0
+    said = []
+    for tick in range(12, 14 + 2 * RESTED):
+        output, state = agent.step(observation(tick), state)
+        said.append(output.say)
+    assert said.count("Done.") == 1

@@ -8,11 +8,13 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stretto.core.clock import Stopwatch
+from stretto.core.errors import StrettoError
 from stretto.core.rng import derive, generator
 from stretto.runtime.process import die_with_parent
 from stretto.train.acting.contexts import Shard
@@ -40,7 +42,8 @@ def make(orders: Sequence[Order], workers: int, say: Callable[[str], None], minu
     """Make the shards that are missing; False when `minutes` were over before all were there."""
     left = [order for order in orders if not order.told.is_file()]
     watch, made = Stopwatch(), 0
-    for order in _done(left, workers, lambda: minutes is None or watch.seconds() < 60 * minutes):
+    done = _done(left, workers, lambda: minutes is None or watch.seconds() < 60 * minutes)
+    while order := _next(done, made):
         made += 1
         rest = watch.seconds() / made * (len(left) - made) / 60
         outcome = json.loads(order.told.read_text())
@@ -50,6 +53,15 @@ def make(orders: Sequence[Order], workers: int, say: Callable[[str], None], minu
             f"their goal; {len(left) - made} shards and {rest:.0f} min left"
         )
     return made == len(left)
+
+
+def _next(done: Iterator[Order], made: int) -> Order | None:
+    try:
+        return next(done, None)
+    except BrokenProcessPool as error:
+        raise StrettoError(
+            f"A recording process ended after {made} shards of this run, which are kept. The same command goes on."
+        ) from error
 
 
 def _done(left: Sequence[Order], workers: int, more: Callable[[], bool]) -> Iterator[Order]:
