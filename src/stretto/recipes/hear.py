@@ -1,13 +1,15 @@
 """Train hearing: speech, talk of people in rooms and noise, becomes words inside the stream, while they are spoken.
 
     stretto train hear --out out/hear                                  everything, from nothing, in this order:
-      1. speech      corpora of sentences (training speakers and wordings), 9 hours: about 1.5 h on two cores
-      2. features    what the ear makes of them, in shards of a byte a number: about 0.9 h on two cores, 130 MB
-      3. training    the listening expert for `minutes` a call; goes on where it stood until `steps` are reached
+      1. speech      corpora of sentences (training speakers and wordings), 9 hours: about 1.2 h on two cores
+      2. features    what the ear makes of them, in shards of a byte a number: about 0.5 h on two cores, 100 MB
+      3. training    the listening expert, 8 000 steps: about 7 hours of one core, 4 to 5 h on two
       4. checkpoint  out/hear/listener/weights, for `stretto run --agent duplex --set weights=…` and `stretto listen`
 
-    stretto train hear --out out/hear --minutes 60                     a piece of an hour; again, until it says finished
-    stretto train hear --out out/hear --set way=language               the language expert itself reads, with adapters
+    stretto train hear --out out/hear --minutes 60                     a piece of an hour of training; the same command
+                                                                       again goes on, until it says finished
+    stretto train hear --out out/hear --set way=language               the language expert itself reads, with adapters:
+                                                                       nine times as long a step
     stretto train hear --out out/hear --set bits=4 --set shards=out/hear/small     half the size, to carry elsewhere
     stretto train hear --size debug --out out/try                      seconds: does it run?
 
@@ -17,7 +19,7 @@ Where there is neither sound nor a speech engine nor a language model (a bare ma
     stretto train hear --out DIR --minutes 9 --set batches.size=64 --set loop.lr=0.002
 
 and the same command without `--minutes`, on the first machine, writes the checkpoint from what came back
-(DIR/listener/state.safetensors). Hours are those of two idle cores; what is measured stands in docs/log.md.
+(DIR/listener/state.safetensors). Hours are reckoned from what one step, one tick and one clip cost (docs/log.md).
 """
 
 import json
