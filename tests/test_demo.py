@@ -8,14 +8,14 @@ import pytest
 from stretto.agents.scripted import Plan, Scripted
 from stretto.core.clock import VirtualClock
 from stretto.core.errors import StrettoError
-from stretto.core.signals import Act, Kind
+from stretto.core.signals import Act, Event, Kind
 from stretto.data.talk import GOALS
 from stretto.runtime.delays import Delays
 from stretto.runtime.world import World
 from stretto.sessions.demo import demo_cues, demo_over
 from stretto.sessions.film import arm_states, captions, film_seconds, sound_track, write_film
 from stretto.sessions.report import tell
-from stretto.sessions.score import draw_score, stops
+from stretto.sessions.score import draw_score, drawable, stops
 from stretto.sessions.session import Session
 from stretto.sessions.trace import Tick
 from stretto.sessions.users.script import Cue, Script
@@ -116,6 +116,14 @@ def test_the_score_draws_the_stop_from_the_words_end_to_the_stand(trace, tmp_pat
     assert stand == pytest.approx(1.8)
     assert word_end == pytest.approx(trace.utterances[1].t + 0.3)
     assert draw_score(trace, tmp_path / "score.png").stat().st_size > 10_000
+
+
+def test_the_score_draws_whatever_an_agent_says(trace, tmp_path):
+    """Half a formula, other scripts, line breaks: what an untrained language model says."""
+    odd = Event(kind=Kind.SPEECH_STARTED, t=1.0, source="session", text="[turedernunden#c{presump} $$[\n\u5b4a $x_{")
+    strange = replace(trace, events=[*trace.events, odd])
+    assert draw_score(strange, tmp_path / "score.png").stat().st_size > 10_000
+    assert drawable(odd.text) == "[turedernunden#c{presump} $$[ \u25a1 $x_{"
 
 
 def test_the_telling_has_a_line_for_what_was_said_and_one_for_what_came_of_it(trace):

@@ -4,6 +4,7 @@ Overlap, stops and latencies are seen at a glance: a stop is drawn from the end 
 command, with its length in milliseconds.
 """
 
+import functools
 import os
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from stretto.sessions.film import arm_states
 from stretto.sessions.trace import Trace
 
 matplotlib.use("agg")
+from matplotlib import font_manager
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
@@ -46,6 +48,11 @@ def stop_word_end(words: tuple, default: float) -> float:
 
 def draw_score(trace: Trace, path: Path) -> Path:
     """Draw the score to `path` (.png). Raises StrettoError when the disk refuses."""
+    with matplotlib.rc_context({"text.parse_math": False}):
+        return _draw(trace, path)
+
+
+def _draw(trace: Trace, path: Path) -> Path:
     width = float(np.clip(0.42 * trace.seconds, 14, 60))
     figure, axes = plt.subplots(
         4, 1, figsize=(width, 9), sharex=True, height_ratios=(1.1, 1.5, 1.1, 1.6), constrained_layout=True
@@ -89,6 +96,18 @@ def draw_score(trace: Trace, path: Path) -> Path:
     return path
 
 
+def drawable(text: str) -> str:
+    """Text on one line, with a box for every character that the font lacks: an untrained agent says anything."""
+    glyphs = _glyphs()
+    return "".join(each if ord(each) in glyphs else "\u25a1" for each in " ".join(text.split()))
+
+
+@functools.lru_cache(maxsize=1)
+def _glyphs() -> frozenset[int]:
+    font = font_manager.get_font(font_manager.findfont(font_manager.FontProperties()))
+    return frozenset(font.get_charmap())
+
+
 def _sound_lane(lane: Axes, sound: Sound | None, texts: list[tuple[float, str]], colour: str, name: str) -> None:
     lane.set_ylabel(name, fontsize=13, fontweight="bold")
     lane.set_yticks([])
@@ -100,13 +119,13 @@ def _sound_lane(lane: Axes, sound: Sound | None, texts: list[tuple[float, str]],
         times = (np.arange(n) + 0.5) * block / sound.rate
         lane.fill_between(times, -peaks, peaks, color=colour, lw=0)
     for index, (t, text) in enumerate(texts):
-        lane.text(t, 1.02 + 0.42 * (index % 2), text, color=colour, fontsize=9, va="bottom", clip_on=True)
+        lane.text(t, 1.02 + 0.42 * (index % 2), drawable(text), color=colour, fontsize=9, va="bottom", clip_on=True)
 
 
 def _cuts(lane: Axes, cuts: list[Event]) -> None:
     for event in cuts:
         lane.axvline(event.t, color=STOP, lw=1.2)
-        lane.text(event.t, -0.95, f" cut; heard: “{event.text[-40:]}”", color=STOP, fontsize=8)
+        lane.text(event.t, -0.95, f" cut; heard: “{drawable(event.text[-40:])}”", color=STOP, fontsize=8)
 
 
 def _look_lane(lane: Axes, trace: Trace, pictures: int) -> None:

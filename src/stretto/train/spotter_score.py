@@ -30,7 +30,7 @@ from matplotlib import pyplot as plt
 
 ALARMS = 0.5
 """False alarms an hour at the chosen threshold."""
-THRESHOLDS = tuple(np.round(np.r_[np.arange(0.05, 0.9, 0.05), 0.9, 0.925, 0.95, 0.97, 0.98, 0.99], 3).tolist())
+THRESHOLDS = (*(round(0.05 * k, 2) for k in range(1, 19)), 0.925, 0.95, 0.97, 0.98, 0.99)
 EARLY_S, LATE_S = 0.25, 0.5
 """A word counts as heard when an alarm comes at most so long before or after its end."""
 
