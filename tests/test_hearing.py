@@ -21,6 +21,7 @@ from stretto.data.clips import Clip
 from stretto.data.corpus import make
 from stretto.data.hearing import Heard, written
 from stretto.data.hearing import Sessions as Packed
+from stretto.data.hearing_score import errors_of, matched
 from stretto.data.hearing_shards import Scale, Shard
 from stretto.data.talk_style import spoken_words
 from stretto.listen.encoders.whisper import WhisperEncoder
@@ -30,7 +31,6 @@ from stretto.think.tokens import gather
 from stretto.train.hear import Hear, run_freely
 from stretto.train.hear_batches import Batches, Sessions
 from stretto.train.hear_features import Job, Maker, make_shards
-from stretto.train.hear_score import errors_of, matched
 
 SIZES = ("debug", "debug-listener")
 

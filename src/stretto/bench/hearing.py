@@ -34,11 +34,11 @@ from stretto.data import rooms
 from stretto.data.clip_plan import Plans
 from stretto.data.clips import Clip, in_scene, paused, pauses_that_fit
 from stretto.data.hearing import BEDS
+from stretto.data.hearing_score import errors_of, matched
 from stretto.data.speech_cache import SpeechCache
 from stretto.data.talk_facts import in_words
 from stretto.data.talk_style import plain, spoken_words
 from stretto.listen.whisper import Whisper
-from stretto.train.hear_score import errors_of, matched
 
 FOLDER = Path("out/hear")
 WAYS = {"listening expert": "listener", "language expert": "language"}

@@ -89,8 +89,8 @@ def _streamed(samples: int, mic: bool) -> Iterator[Any]:
 
 
 def _compare(heard: str, reference: str) -> None:
+    from stretto.data.hearing_score import errors_of
     from stretto.data.talk_style import plain
-    from stretto.train.hear_score import errors_of
 
     meant, said = plain(reference).split(), plain(heard).split()
     edits = errors_of(said, meant)

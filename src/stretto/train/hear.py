@@ -27,13 +27,13 @@ from stretto.agents.hearing import Hearing
 from stretto.agents.network import Network
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
+from stretto.data.hearing_score import errors_of
 from stretto.data.talk_style import plain
 from stretto.nn.attention import bias_of
 from stretto.think.backbone import Sight, Sights
 from stretto.think.tokens import Tokens
 from stretto.think.visibility import Rule
 from stretto.train.hear_batches import Batch, Batches, Sessions
-from stretto.train.hear_score import errors_of
 
 LISTENING = (
     "backbone.experts.listening.",
