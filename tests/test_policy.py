@@ -166,6 +166,14 @@ def test_the_stage_learns_and_resumes_with_the_same_curve(tmp_path):
     assert curves[0] == curves[1]
 
 
+def test_training_goes_on_behind_a_rollout(tmp_path, book):
+    network = network_of("debug")
+    stage = stage_of(tmp_path, network, book)
+    stage.rollout = lambda network, step, folder: {"mute": len(Policy(Policy.Config(live=False), network).mute)}
+    assert stage.sample(3, tmp_path) == {"mute": 3}
+    assert all(weight.requires_grad for weight in stage.parameters().values())
+
+
 def test_a_layout_that_remembers_older_pictures_is_refused(net):
     config = net.config
     older = replace(config, layout=replace(config.layout, pictures=3)).build()

@@ -162,8 +162,16 @@ class SeeAct(Configurable):
         return total
 
     def sample(self, step: int, folder: Path) -> Mapping[str, float]:
-        """A rollout, where there is a world to roll out in."""
-        return self.rollout(self.network, step, folder) if self.rollout else {}
+        """A rollout, where there is a world to roll out in. An agent freezes its network: that is undone."""
+        if self.rollout is None:
+            return {}
+        threads, trained = torch.get_num_threads(), list(self.parameters().values())
+        try:
+            return self.rollout(self.network, step, folder)
+        finally:
+            torch.set_num_threads(threads)
+            for weight in trained:
+                weight.requires_grad_(True)
 
     def _said(self, tokens: Tokens, said: Tensor) -> Tokens:
         """The tokens with what stands in the act slot."""
