@@ -224,7 +224,7 @@ def test_a_person_sees_goals_and_standing_arms():
 
 @pytest.mark.parametrize("name", ["cascade_policy", "shuffled_images:cascade_policy"])
 def test_an_arm_that_cannot_run_yet_says_what_is_missing(name):
-    with pytest.raises(StrettoError, match="cannot run yet: it needs"):
+    with pytest.raises(StrettoError, match="Train one: stretto train policy_goal"):
         arms.open_arm(name, Mouth())
 
 

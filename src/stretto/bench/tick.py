@@ -132,7 +132,8 @@ class Tick:
 
     def open(self) -> Live:
         """Start the world, load the network, warm both up."""
-        live = Live(WorldProcess(World.Config(expert="", cameras_hz=Duplex.cameras_hz)), Forced(Duplex.Config()))
+        world = World.Config(expert="", cameras_hz=Duplex.cameras_hz, camera_turns=Duplex.camera_turns)
+        live = Live(WorldProcess(world), Forced(Duplex.Config()))
         self._session(live, 6.0)
         return live
 

@@ -4,7 +4,7 @@
     scripted             knows the script and acts by the privileged skill: the upper bound
     cascade              fixed silence ends the turn; rules; privileged skill
     cascade_smart_turn   the same with Smart-Turn's end of turn
-    cascade_policy       the same ears and voice, a pixel policy, no simulator state: runs when a policy does
+    cascade_policy       the same ears and voice, a pixel policy, no simulator state: needs trained weights
     duplex               the learned agent
     commonest            the scripted arm, but every scene question gets its type's commonest answer
 
@@ -94,7 +94,7 @@ class Shown:
 class Arm:
     """An arm: `agent(director)` makes its agent for one episode; `alter` changes what it will meet.
 
-    `cameras_hz`: pictures a second per camera that it needs.
+    `cameras_hz`, `camera_turns`: pictures a second per camera that it needs, and when (runtime/world.py).
     """
 
     name: str
@@ -102,6 +102,7 @@ class Arm:
     agent: Callable[[Director], Any]
     alter: Callable[[Case, Sheet], Sheet] = lambda case, sheet: sheet
     cameras_hz: float = 0.0
+    camera_turns: tuple[int, ...] = ()
     shuffled: bool = False
 
 
@@ -145,18 +146,27 @@ def _smart_turn(name: str, voice: Voice) -> Arm:
     return Arm(name=name, privileged=True, agent=lambda director: agent)
 
 
+def _cascade_policy(name: str, voice: Voice) -> Arm:
+    from stretto.agents.cascade_policy import CascadePolicy
+
+    return _unprivileged(name, CascadePolicy.Config().build())
+
+
 def _duplex(name: str, voice: Voice) -> Arm:
     from stretto.agents.duplex import Duplex
 
-    agent = Duplex.Config().build()
-    return Arm(name=name, privileged=False, agent=lambda director: agent, cameras_hz=Duplex.cameras_hz)
+    return _unprivileged(name, Duplex.Config().build())
 
 
-def _missing(what: str) -> Callable[[str, Voice], Arm]:
-    def make(name: str, voice: Voice) -> Arm:
-        raise StrettoError(f"The arm '{name}' cannot run yet: {what}.")
-
-    return make
+def _unprivileged(name: str, agent: Any) -> Arm:
+    """An agent that sees through cameras."""
+    return Arm(
+        name=name,
+        privileged=agent.privileged,
+        agent=lambda director: agent,
+        cameras_hz=agent.cameras_hz,
+        camera_turns=agent.camera_turns,
+    )
 
 
 ARMS: dict[str, Callable[[str, Voice], Arm]] = {
@@ -165,7 +175,7 @@ ARMS: dict[str, Callable[[str, Voice], Arm]] = {
     "commonest": _commonest,
     "cascade": _cascade,
     "cascade_smart_turn": _smart_turn,
-    "cascade_policy": _missing("it needs a pixel policy, and no trained policy is in this checkout"),
+    "cascade_policy": _cascade_policy,
     "duplex": _duplex,
 }
 

@@ -175,7 +175,8 @@ class Exam:
         """One session of an arm on a sheet."""
         world = self.world
         cameras = CAMERAS_HZ if arm.shuffled else arm.cameras_hz
-        world.config = replace(world.config, cameras_hz=cameras, film_hz=film_hz, film_size=192)
+        turns = arm.camera_turns
+        world.config = replace(world.config, cameras_hz=cameras, camera_turns=turns, film_hz=film_hz, film_size=192)
         images = self._other_images(case, arm) if arm.shuffled else ()
         self._prepare(sheet)
         director = Director(sheet.prompts, world)
@@ -229,7 +230,7 @@ class Exam:
         other = Case("instruct", case.number, case.split, (goal,), self.voices)
         prompt = other.instruct(goal)
         sheet = Sheet(task=goal, placement=case.placement, prompts=[prompt], watch=(goal,), end_goal=goal)
-        scripted = replace(self.arm("scripted"), cameras_hz=CAMERAS_HZ)
+        scripted = replace(self.arm("scripted"), cameras_hz=CAMERAS_HZ, camera_turns=arm.camera_turns)
         return tuple(self.session(scripted, other, sheet, 1.0).trace.images)
 
     @staticmethod
