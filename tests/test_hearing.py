@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from stretto.agents.checkpoint import digest, from_pretrained
+from stretto.agents.duplex import Duplex
 from stretto.agents.hearing import Hearing, Reader, Written
 from stretto.agents.sizes import size
 from stretto.bench import hearing as hearing_card
@@ -25,12 +26,14 @@ from stretto.data.hearing_score import errors_of, matched
 from stretto.data.hearing_shards import Scale, Shard
 from stretto.data.talk_style import spoken_words
 from stretto.listen.encoders.whisper import WhisperEncoder
+from stretto.look.encoders.conv import ConvTokens
 from stretto.recipes.hear import HearTraining
 from stretto.think.plan import TickPlan, write
 from stretto.think.tokens import gather
 from stretto.train.hear import Hear, run_freely
 from stretto.train.hear_batches import Batches, Sessions
 from stretto.train.hear_features import Job, Maker, make_shards
+from test_duplex_agent import context, observation
 
 SIZES = ("debug", "debug-listener")
 
@@ -462,3 +465,22 @@ def test_all_that_is_trained_fits_into_36_megabytes():
     lent = experts["language"].width * experts["listening"].width * 2
     adapter = (384 + 256) * 256
     assert 2 * (body("listening") + body("action") + others + lent + adapter + 100_000) < 36e6
+
+
+def test_the_whole_agent_steps_and_forks_with_a_listening_expert():
+    config = size("debug-listener")
+    eye = ConvTokens.Config(size=16, tokens=4, width=16, channels=(8, 8, 16))
+    network = replace(config, eye=eye, proprio=7, layout=replace(config.layout, camera_tokens=4)).build()
+    with torch.no_grad():
+        network.tables["heard"].bias[1] = -20.0  # it cannot keep silent
+    agent = Duplex(Duplex.Config(size="debug-listener", live=False), network)
+    state = agent.start(context())
+    for tick in range(4):
+        _, state = agent.step(observation(tick), state)
+    counts = dict(zip(network.layout.index, state.cursor.counts, strict=True))
+    assert counts["heard"] == 8
+    assert counts["read"] == 3 + 6, "the beginning of a turn, and all that was heard but in this tick"
+    forked = agent.fork(state)
+    one, _ = agent.step(observation(4), state)
+    two, _ = agent.step(observation(4), forked)
+    assert np.array_equal(one.chunk.values, two.chunk.values)

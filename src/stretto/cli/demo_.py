@@ -10,6 +10,7 @@ examples:
 
 import argparse
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 
@@ -19,6 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--agent", default="cascade", help="see `stretto list agent`")
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     parser.add_argument("--no-film", action="store_true", help="no pictures: faster, works without EGL")
+    parser.add_argument("--no-reflex", action="store_true", help="only the agent listens for a stop")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     folder = writable(options.out)
     seed = secrets.randbelow(10_000) if options.seed is None else options.seed
     print(f"seed {seed} (again: stretto demo --seed {seed}); about two minutes ...", flush=True)
-    live = demo_live(options.agent, seed, filmed=not options.no_film)
+    live = replace(demo_live(options.agent, seed, filmed=not options.no_film), reflex=not options.no_reflex)
     cues = demo_cues(suite_tasks(live.task), seed)
     trace = run_live(
         live,

@@ -32,6 +32,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="longest session (default 30)")
     parser.add_argument("--out", type=Path, default=Path("out/run"))
     parser.add_argument("--no-film", action="store_true", help="no pictures: faster, works without EGL")
+    parser.add_argument("--no-reflex", action="store_true", help="only the agent listens for a stop")
     parser.add_argument("--flight", type=Path, metavar="FILE.npz", help="also keep the last ten seconds, for --replay")
 
 
@@ -66,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
         film_hz=0.0 if options.no_film or options.clock == "wall" else 10.0,
         cameras_hz=5.0 if options.clock == "wall" and not options.no_film else 0.0,
         flight=str(options.flight or ""),
+        reflex=not options.no_reflex,
     )
     print(f"running {options.agent} on {options.task}, {options.clock} clock, seed {options.seed} ...", flush=True)
     try:
