@@ -132,12 +132,6 @@ def test_without_egl_physics_runs_and_pictures_say_what_to_install(tmp_path):
     assert without.returncode == 0, without.stderr
 
 
-@pytest.mark.parametrize("verb", ["train", "serve"])
-def test_what_comes_later_says_so_in_one_line(capsys, verb):
-    text = fails(capsys, verb)
-    assert len(text.strip().splitlines()) == 1
-
-
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help_with_examples(capsys, verb):
     with pytest.raises(SystemExit) as ended:

@@ -41,9 +41,9 @@ def test_a_value_that_json_does_not_hold_is_refused():
 
 
 def test_assignments_make_the_configuration_again():
-    config = Duplex.Config(weights="some dir", live=False, temperature=0.25, committed=4)
+    config = Duplex.Config(weights="some dir", live=False, temperature=0.25, committed=5)
     given = assignments(config)
-    assert given == ["weights=some dir", "live=false", "committed=4", "temperature=0.25"]
+    assert given == ["weights=some dir", "live=false", "committed=5", "temperature=0.25"]
     assert override(Duplex.Config(), given) == config
     assert assignments(Duplex.Config()) == []
     network = Network.Config()

@@ -187,9 +187,7 @@ def plan_of(layout, asks, ticks, close, marker):
     for number, row in enumerate(rows):
         if row[7]:
             after = rows[number + 1] if number + 1 < len(rows) else None
-            begins_anew = (
-                after is None or after[5] == 0 or (layout["heard"].counter and after[2] == MARKER[layout.name])
-            )
+            begins_anew = after is None or after[5] == 0 or (layout["heard"].counter and after[2] == marker)
             said[row[0]].append(close if begins_anew else int(after[2]))
     halt = layout.vocabularies["act"].id("<halt>")
     plan = [TickPlan(content={"speech": 2}, said={"heard": some, "act": [halt]}) for some in said]

@@ -15,7 +15,7 @@ VERBS = {
     "bench": "run a benchmark and write its card",
     "train": "train a network by its recipe",
     "listen": "prints what the learned agent hears of a file or a microphone, word by word",
-    "serve": "open the page to talk to the robot (comes with the talk milestone)",
+    "serve": "open the page to talk to the robot",
     "list": "everything that has a name",
     "show": "one of these: what it is, its settings",
     "doctor": "what this machine has, what is missing, what to do",
