@@ -111,11 +111,12 @@ def run_live(
 
 
 @contextmanager
-def reflex_of(live: Live, world: WorldProcess) -> Iterator[Reflex | ReflexProcess | None]:
+def reflex_of(live: Live, world: World | WorldProcess) -> Iterator[Reflex | ReflexProcess | None]:
     """The reflex of a session: on the wall clock a process that raises the world's flag; None where it is off."""
     if not live.reflex:
         yield None
     elif live.clock == "wall":
+        assert isinstance(world, WorldProcess)
         with ReflexProcess(Reflex.Config(), world.flag) as process:
             yield process
     else:
