@@ -14,7 +14,7 @@ from stretto.agents.sizes import size
 from stretto.core.clock import VirtualClock
 from stretto.core.errors import StrettoError
 from stretto.core.protocols import Context
-from stretto.core.signals import Act, Image, Kind, Observation, Sound
+from stretto.core.signals import Act, Image, Kind, Observation, Playback, Sound
 from stretto.envs.dummy import Dummy
 from stretto.look.encoders.conv import ConvTokens
 from stretto.runtime.delays import Delays, NoDelays
@@ -185,6 +185,27 @@ def test_under_the_control_given_words_take_the_place_of_what_is_heard(words):
             heard[each] += output.heard
     assert heard[controlled] == words
     assert len(heard[agent]) > 3
+
+
+def test_while_much_speech_waits_to_be_played_no_more_is_said():
+    class Dots:
+        def encode(self, text, special=False):
+            return [3]
+
+        def push(self, ids, waiting):
+            return "." * len(ids), b""
+
+    agent = agent_of(temperature=1.0, ahead_s=4.0)
+    agent.network.text, agent.voice = Dots(), None
+    said = {}
+    for queued in (3.9, 4.1):
+        state, said[queued] = agent.start(context()), ""
+        for tick in range(1, 9):
+            playback = Playback(speaking=True, queued_s=queued)
+            output, state = agent.step(replace(observation(tick), playback=playback), state)
+            said[queued] += output.say
+    assert len(said[3.9]) > 3
+    assert said[4.1] == ""
 
 
 def test_an_observation_with_nan_ends_the_session_and_leaves_a_flight_to_replay(tmp_path):

@@ -72,6 +72,13 @@ def test_a_long_text_without_a_mark_is_cut_at_the_longest_phrase():
     assert [len(phrase.split()) for phrase in out] == [24, 24, 12]
 
 
+def test_a_text_that_never_brings_a_space_is_cut_at_the_most_letters():
+    phrases = Phrases.Config(most_letters=20).build()
+    ready, rest = phrases.push("... " + "ab" * 25 + " and on", phrases.start())
+    assert ready == ["... " + "ab" * 10, "ab" * 10]
+    assert rest.text == "ab" * 5 + " and on"
+
+
 def test_flush_says_the_rest_and_begins_anew():
     ready, state = phrases.flush(Pending(text="one two", first=False))
     assert (ready, state) == (["one two"], Pending(text="", first=True))

@@ -66,8 +66,9 @@ class Duplex(Configurable):
         """`weights`: directory or hub id of a checkpoint (agents/checkpoint.py), which brings its own `size`.
         `live`: 4- or 8-bit weights (CPU). `committed`: actions of the last chunk that a new one continues.
         `temperature`: of the text slots, 0 is greedy. `rate`: of the chunks, in Hz. `standing`: control steps for
-        which an arm that stands is taken to stand on, because what moves it comes late. `heard`: a control; these words
-        take the place of those that it hears, "" of none.
+        which an arm that stands is taken to stand on, because what moves it comes late. `ahead_s`: with so much speech
+        still to be played, no more is said. `heard`: a control; these words take the place of those that it hears, ""
+        of none.
         """
 
         weights: str = ""
@@ -78,6 +79,7 @@ class Duplex(Configurable):
         temperature: float = 0.0
         rate: float = 20.0
         standing: int = 3
+        ahead_s: float = 20.0
         heard: str | None = None
 
     privileged = False
@@ -133,6 +135,8 @@ class Duplex(Configurable):
                 for name, scores in self.network.answers(states, tokens).items()
             }
             self._replace_heard(answers, cursor)
+            if "say" in answers and obs.playback.queued_s > self.config.ahead_s:
+                answers["say"] = self.layout.token("say", "nothing")
             if given and "chunk" in content:
                 chunk = self._draw(self.network.context(states, tokens), obs, state)
             for name, token in answers.items():

@@ -4,7 +4,7 @@ The say stream brings a few tokens a tick; a voice needs several words at once, 
 error rate is 26 % from single words, 9 % from two, 4 % from three or four, 2.7 % from the whole sentence. But each word
 waited for is silence. So the first phrase goes at the third whole word or at a punctuation mark, whichever comes first.
 After that there is sound to hide behind: while at least a second of it is queued, only punctuation ends a phrase; when
-less is left, a few whole words are enough.
+less is left, a few whole words are enough. A text that never brings a space is cut all the same.
 
 A word is whole once white space has followed it, and a mark ends a phrase only there, so "3.5" and "e.g." are never
 cut; `flush` says that the text has ended. A phrase always has a letter or a digit: no voice can speak "...".
@@ -40,13 +40,14 @@ class Phrases(Configurable):
         """Whole words that end a phrase without punctuation.
 
         `first_words`: of the first phrase; `low_words`: of a later one while less than `low_s` seconds of sound are
-        queued; `most_words`: of any other. None is longer than that.
+        queued; `most_words`: of any other. None is longer than that, nor than `most_letters`.
         """
 
         first_words: int = 3
         low_words: int = 4
         low_s: float = 1.0
         most_words: int = 24
+        most_letters: int = 240
 
         def __post_init__(self) -> None:
             fewest, most = min(self.first_words, self.low_words), max(self.first_words, self.low_words)
@@ -98,12 +99,16 @@ class Phrases(Configurable):
 
     def _end(self, text: str, enough: int) -> int:
         """Where the first phrase of `text` ends: at its first mark, else after its whole words; 0 is not yet."""
-        whole = [word for word in _WHOLE.finditer(text) if _SPOKEN.search(word[0])]
-        if not whole:
+        spoken = _SPOKEN.search(text)
+        if spoken is None:
             return 0
+        longest = spoken.start() + self.config.most_letters
+        whole = [word for word in _WHOLE.finditer(text) if _SPOKEN.search(word[0])]
+        if not whole or whole[0].end() > longest:
+            return longest if len(text) > longest else 0
         mark = _MARK.search(text, whole[0].start())
         if mark is None and len(whole) < enough:
             return 0
         end = mark.end() if mark else whole[-1].end()
-        most = self.config.most_words
+        most = min(self.config.most_words, sum(word.end() <= longest for word in whole))
         return min(end, whole[most - 1].end()) if len(whole) > most else end
