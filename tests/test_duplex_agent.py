@@ -187,7 +187,8 @@ def test_under_the_control_given_words_take_the_place_of_what_is_heard(words):
     assert len(heard[agent]) > 3
 
 
-def test_while_much_speech_waits_to_be_played_no_more_is_said():
+@pytest.mark.parametrize(("queued", "phrases", "speaks"), [(3.9, 1, True), (4.1, 0, False), (0.0, 2, False)])
+def test_while_much_speech_waits_to_be_played_or_made_no_more_is_said(queued, phrases, speaks):
     class Dots:
         def encode(self, text, special=False):
             return [3]
@@ -195,17 +196,18 @@ def test_while_much_speech_waits_to_be_played_no_more_is_said():
         def push(self, ids, waiting):
             return "." * len(ids), b""
 
+    class Endless:
+        def result(self):
+            return None
+
     agent = agent_of(temperature=1.0, ahead_s=4.0)
     agent.network.text, agent.voice = Dots(), None
-    said = {}
-    for queued in (3.9, 4.1):
-        state, said[queued] = agent.start(context()), ""
-        for tick in range(1, 9):
-            playback = Playback(speaking=True, queued_s=queued)
-            output, state = agent.step(replace(observation(tick), playback=playback), state)
-            said[queued] += output.say
-    assert len(said[3.9]) > 3
-    assert said[4.1] == ""
+    state, said = replace(agent.start(context()), speaking=(Endless(),) * phrases), ""
+    for tick in range(1, 9):
+        playback = Playback(speaking=True, queued_s=queued)
+        output, state = agent.step(replace(observation(tick), playback=playback), state)
+        said += output.say
+    assert (len(said) > 3) if speaks else (said == "")
 
 
 def test_an_observation_with_nan_ends_the_session_and_leaves_a_flight_to_replay(tmp_path):

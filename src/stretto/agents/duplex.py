@@ -36,6 +36,7 @@ from stretto.think.memory import Rings
 from stretto.think.tokens import gather
 
 ACTS = {"<move>": Act.MOVE, "<halt>": Act.HALT}
+WAITING = 2
 SYSTEM = "<|im_start|>system\nYou are a robot arm that listens, looks, speaks and acts.<|im_end|>\n"
 
 
@@ -67,8 +68,8 @@ class Duplex(Configurable):
         `live`: 4- or 8-bit weights (CPU). `committed`: actions of the last chunk that a new one continues.
         `temperature`: of the text slots, 0 is greedy. `rate`: of the chunks, in Hz. `standing`: control steps for
         which an arm that stands is taken to stand on, because what moves it comes late. `ahead_s`: with so much speech
-        still to be played, no more is said. `heard`: a control; these words take the place of those that it hears, ""
-        of none.
+        still to be played, or with `WAITING` phrases still to be synthesised, no more is said. `heard`: a control;
+        these words take the place of those that it hears, "" of none.
         """
 
         weights: str = ""
@@ -135,7 +136,7 @@ class Duplex(Configurable):
                 for name, scores in self.network.answers(states, tokens).items()
             }
             self._replace_heard(answers, cursor)
-            if "say" in answers and obs.playback.queued_s > self.config.ahead_s:
+            if "say" in answers and (obs.playback.queued_s > self.config.ahead_s or len(state.speaking) >= WAITING):
                 answers["say"] = self.layout.token("say", "nothing")
             if given and "chunk" in content:
                 chunk = self._draw(self.network.context(states, tokens), obs, state)

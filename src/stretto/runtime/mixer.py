@@ -40,7 +40,9 @@ class Mixer(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`rate`: samples per second of the output. `queue_s`: speech queued beyond this is refused with a fault."""
+        """`rate`: samples per second of the output. `queue_s`: while more than this is queued, speech is refused with a
+        fault.
+        """
 
         rate: int = 22_050
         queue_s: float = 60.0
@@ -80,7 +82,7 @@ class Mixer(Configurable):
             pieces.append(self._render(max(self._position, round(at * self.config.rate)), events))
             if item is None:
                 pieces.append(self._cut(events))
-            elif self.queued_s + item.sound.seconds > self.config.queue_s:
+            elif self.queued_s > self.config.queue_s:
                 events.append(self._event(Kind.FAULT, f"speech queue is full: '{item.text[:60]}' was dropped"))
             else:
                 self._queue.append(item)

@@ -47,7 +47,7 @@ class Phrases(Configurable):
         low_words: int = 4
         low_s: float = 1.0
         most_words: int = 24
-        most_letters: int = 240
+        most_letters: int = 120
 
         def __post_init__(self) -> None:
             fewest, most = min(self.first_words, self.low_words), max(self.first_words, self.low_words)
