@@ -79,6 +79,11 @@ def test_a_text_that_never_brings_a_space_is_cut_at_the_most_letters():
     assert rest.text == "ab" * 5 + " and on"
 
 
+def test_what_is_written_to_be_looked_at_is_not_spelled():
+    said = " ".join(spoken(["**Okay**, [ok] `x` ", "（＊＊５） עברית", " ☕ done. "]))
+    assert said.split() == ["Okay,", "ok", "x", "(5)", "done."]
+
+
 def test_flush_says_the_rest_and_begins_anew():
     ready, state = phrases.flush(Pending(text="one two", first=False))
     assert (ready, state) == (["one two"], Pending(text="", first=True))

@@ -80,7 +80,7 @@ class Duplex(Configurable):
         temperature: float = 0.0
         rate: float = 20.0
         standing: int = 3
-        ahead_s: float = 20.0
+        ahead_s: float = 10.0
         heard: str | None = None
 
     privileged = False

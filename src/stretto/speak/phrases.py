@@ -7,7 +7,9 @@ After that there is sound to hide behind: while at least a second of it is queue
 less is left, a few whole words are enough. A text that never brings a space is cut all the same.
 
 A word is whole once white space has followed it, and a mark ends a phrase only there, so "3.5" and "e.g." are never
-cut; `flush` says that the text has ended. A phrase always has a letter or a digit: no voice can speak "...".
+cut; `flush` says that the text has ended. A phrase always has a letter or a digit: no voice can speak "...". What a
+language model writes to be looked at (asterisks, brackets, other scripts) is left out: a voice would spell it, sign by
+sign.
 
 Source: our own measurements (above). Needs: nothing. Does not know a voice, nor languages that do without spaces.
 """
@@ -22,6 +24,17 @@ from stretto.core.errors import StrettoError
 _MARK = re.compile(r"[.,;:!?…–—][\"')\]”’»]*(?=\s)")
 _WHOLE = re.compile(r"\S+(?=\s)")
 _SPOKEN = re.compile(r"[^\W_]")
+_WIDE = {code + 0xFEE0: code for code in range(0x21, 0x7F)}
+_SILENT = re.compile(r"[^A-Za-z0-9\u00c0-\u024f\s.,;:!?…–—\"'”’»«“‘()%&+/=$£€°-]")
+
+
+def speakable(text: str) -> str:
+    """The text without what has no sound: markup, pictures, letters that are not Latin; wide forms become plain ones.
+
+    >>> speakable("**Stop**: ５ cups ☕")
+    'Stop: 5 cups '
+    """
+    return _SILENT.sub("", text.translate(_WIDE))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +90,7 @@ class Phrases(Configurable):
         ([], Pending(text='bowl on the plate', first=False))
         """
         ready: list[str] = []
-        rest, first = (state.text + text).lstrip(), state.first
+        rest, first = (state.text + speakable(text)).lstrip(), state.first
         while end := self._end(rest, self._enough(first, queued_s)):
             ready.append(rest[:end].rstrip())
             rest, first = rest[end:].lstrip(), False
