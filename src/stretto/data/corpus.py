@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from stretto.core.begun import same_settings
 from stretto.core.clock import Stopwatch
 from stretto.core.errors import StrettoError, nearest
 from stretto.core.rng import derive, generator
@@ -200,17 +201,8 @@ def _quiet(seconds: float) -> Speech:
 
 def _begun(index: Path, config: Plans.Config) -> list[Row]:
     """The rows that are there, a broken last line cut off. Raises StrettoError when they were drawn otherwise."""
-    told, now = index.with_suffix(".json"), dataclasses.asdict(config)
-    if not told.exists():
-        beside = told.with_suffix(".json.part")
-        beside.write_text(json.dumps(now, indent=1) + "\n", encoding="utf-8")
-        os.replace(beside, told)
+    if not same_settings(index.with_suffix(".json"), dataclasses.asdict(config), f"The corpus '{index}'"):
         index.unlink(missing_ok=True)
-        return []
-    there = json.loads(told.read_text(encoding="utf-8"))
-    if there != now:
-        differ = ", ".join(f"{key} {there.get(key)!r} (now {now[key]!r})" for key in now if there.get(key) != now[key])
-        raise StrettoError(f"'{index}' was drawn otherwise: {differ}. Give another name, or delete it.")
     if not index.exists():
         return []
     content = index.read_bytes()

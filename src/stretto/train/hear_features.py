@@ -7,7 +7,6 @@ cut at any moment, goes on where it stood, and may run in several processes.
 Needs: a corpus with its speech, the ear's weights, a tokenizer. Training needs none of them (train/hear_batches.py).
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from stretto.core.begun import same_settings
 from stretto.core.clock import Stopwatch
-from stretto.core.errors import StrettoError
 from stretto.core.rng import derive
 from stretto.data.corpus import Corpus
 from stretto.data.hearing import Heard, Sessions
@@ -55,7 +54,8 @@ class Job:
 def make_shards(job: Job, sessions: Sessions, workers: int, say: Callable[[str], None]) -> list[Path]:
     """The shards of all sessions, those that are there left as they are. Raises StrettoError for a folder of others."""
     job.folder.mkdir(parents=True, exist_ok=True)
-    _same(job, len(sessions))
+    told = {**facts(job), "sessions": len(sessions)}
+    same_settings(job.folder / "shards.json", told, f"The folder of shards '{job.folder}'")
     if not (job.folder / "scale.npz").exists():
         _calibrate(job, sessions)
     files = [job.folder / f"{number:04}.npz" for number in range(-(-len(sessions) // SESSIONS))]
@@ -154,15 +154,3 @@ def _calibrate(job: Job, sessions: Sessions) -> None:
     spoken = [number for number, items in enumerate(sessions.packed) if items][:CALIBRATED]
     features = np.concatenate([maker.features(sessions.session(number)) for number in spoken])
     Scale.of(features, job.bits).save(job.folder / "scale.npz")
-
-
-def _same(job: Job, count: int) -> None:
-    """Raises StrettoError when the folder's shards were made of something else."""
-    path, now = job.folder / "shards.json", {**facts(job), "sessions": count}
-    if not path.exists():
-        path.write_text(json.dumps(now, indent=1) + "\n")
-        return
-    there = json.loads(path.read_text())
-    if there != now:
-        differ = ", ".join(f"{key} {there.get(key)} (now {now[key]})" for key in now if there.get(key) != now[key])
-        raise StrettoError(f"The shards in '{job.folder}' are of something else: {differ}. Give another folder.")

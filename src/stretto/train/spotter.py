@@ -5,14 +5,15 @@
     stretto train spotter --size debug --out out/try           seconds, to see that it runs
 
 Training speakers speak utterances (train/spotter_text.py), which are heard several times in ever other surroundings
-(train/spotter_data.py); the network learns them by cross-entropy a step and by the best step of each word; the
-threshold is the lowest at which the development voice's clean speech gives at most half a false alarm an hour. Every
-part goes on where it was cut. Writes weights.onnx, spotter.json (what was measured) and spotter.html.
+(train/spotter_data.py); the network learns them by cross-entropy a step and by the best step of each word. It begins
+with a speech embedding that knows real speech (listen/spotter/embedding.py), which rests for the first tenth, while
+what stands over it learns, and then learns with it. The threshold is the lowest at which the development voice's clean
+speech gives at most two false alarms an hour. Every part goes on where it was cut. Writes weights.onnx, spotter.json
+(what was measured) and spotter.html.
 
-Needs: torch, and the training and development voices. Hardware: two cores.
+Needs: torch, the embedding's package, the training and development voices. Hardware: two cores.
 """
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from stretto.core.begun import same_settings
 from stretto.core.clock import CpuWatch, Stopwatch
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
@@ -32,6 +34,8 @@ from stretto.core.errors import StrettoError
 from stretto.core.rng import derive, generator
 from stretto.data.speech_cache import SpeechCache
 from stretto.data.talk_wide import COMMANDS
+from stretto.listen.spotter.embedding import pretrained
+from stretto.listen.spotter.features import BANDS, PER_STEP, SILENCE, STEP_S
 from stretto.listen.spotter.network import SpotterNetwork, to_onnx
 from stretto.train import spotter_score
 from stretto.train.spotter_data import Heard, heard, load, save, speak
@@ -39,6 +43,10 @@ from stretto.train.spotter_data import Heard, heard, load, save, speak
 Say = Callable[[str], None]
 SHARD = 100
 """Utterances of a file."""
+RESTS = 0.1
+"""Share of the training in which the embedding stays as it came."""
+WARM = 24
+"""Steps at the beginning of a crop from inside an utterance that are not judged: they lack a past."""
 ENGINES = 2
 """Speech engines that run at once."""
 
@@ -49,8 +57,8 @@ class SpotterTraining(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`words`: the list, with commas. `minutes` of processor time of the optimiser alone; `utterances` are spoken,
-        each is heard `passes` times. `steps` (32 ms) in a crop, `batch` crops at once. `dev_hours` of clean development
-        speech.
+        each is heard `passes` times. `steps` (40 ms) in a crop, `batch` crops at once. `rate` of the learning, `deep`
+        of the embedding's. `dev_hours` of clean development speech.
         """
 
         words: str = ",".join(COMMANDS)
@@ -58,9 +66,10 @@ class SpotterTraining(Configurable):
         utterances: int = 1_600
         passes: int = 3
         width: int = 96
-        batch: int = 32
-        steps: int = 160
-        rate: float = 3e-3
+        batch: int = 24
+        steps: int = 80
+        rate: float = 1.5e-3
+        deep: float = 5e-4
         dev_hours: float = 0.5
         seed: int = 0
 
@@ -76,7 +85,7 @@ class SpotterTraining(Configurable):
         @classmethod
         def tiny(cls) -> "SpotterTraining.Config":
             """Seconds: one word, a handful of utterances."""
-            return cls(words="stop", minutes=0.02, utterances=4, passes=1, width=16, batch=4, steps=96, dev_hours=0.002)
+            return cls(words="stop", minutes=0.02, utterances=4, passes=1, width=16, batch=4, steps=60, dev_hours=0.002)
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -85,7 +94,8 @@ class SpotterTraining(Configurable):
     def run(self, out: Path, say: Say = lambda text: None) -> Path:
         """Everything; returns the path of the weights. Raises StrettoError when `out` was begun with other settings."""
         out.mkdir(parents=True, exist_ok=True)
-        _same_settings(out, self.config)
+        settings = {name: value for name, value in vars(self.config).items() if name != "minutes"}
+        same_settings(out / "settings.json", settings, f"'{out}'")
         cache = self.speech(out, say)
         shards = self.render(out, cache, say)
         network = self.train(out, shards, say)
@@ -93,7 +103,7 @@ class SpotterTraining(Configurable):
         used = CpuWatch()
         weights = to_onnx(network, out / "weights.onnx", {"words": self.config.words, "threshold": "0.5"})
         report = spotter_score.measure(weights, self.words, out, self.config.dev_hours, self.config.seed)
-        told = {"words": self.config.words, "threshold": f"{report['threshold']:.3f}"}
+        told = {"words": self.config.words, "threshold": f"{report['threshold']:.4f}"}
         to_onnx(network, weights, told)
         _spend(out, used.seconds())
         report["minutes"] = round(_spent(out) / 60, 2)
@@ -141,9 +151,11 @@ class SpotterTraining(Configurable):
         torch.set_num_threads(1)
         torch.manual_seed(derive(self.config.seed, "spotter weights") % 2**31)
         data = [each for shard in shards for each in load(shard)]
-        learner = _Learner(SpotterNetwork.Config(words=len(self.words), width=self.config.width).build(), self.config)
+        network = SpotterNetwork.Config(words=len(self.words), width=self.config.width).build()
+        network.embedding = pretrained()
+        learner = _Learner(network, self.config)
         learner.resume(out / "training.pt")
-        say(f"training on {sum(len(each.features) for each in data) * 0.032 / 3600:.1f} h of sound")
+        say(f"training on {sum(len(each.labels.steps) for each in data) * STEP_S / 3600:.1f} h of sound")
         watch, used = Stopwatch(), CpuWatch()
         while learner.left() > 0:
             loss = learner.step(data)
@@ -162,7 +174,10 @@ class _Learner:
         self.network, self.config = network, config
         self.average = SpotterNetwork.Config(words=network.config.words, width=config.width).build()
         self.average.load_state_dict(network.state_dict())
-        self.optimiser = torch.optim.AdamW(network.parameters(), lr=config.rate, weight_decay=1e-3, fused=True)
+        self.deep = list(network.embedding.parameters())
+        shallow = [weight for name, weight in network.named_parameters() if not name.startswith("embedding.")]
+        groups = [{"params": shallow, "base": config.rate}, {"params": self.deep, "base": config.deep}]
+        self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=1e-3, fused=True)
         self.spent, self.steps = 0.0, 0
         self.losses: list[float] = []
 
@@ -175,7 +190,9 @@ class _Learner:
         watch = CpuWatch()
         done = min(1.0, self.spent / (self.config.minutes * 60))
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.rate * min(1.0, (self.steps + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * done))
+            group["lr"] = group["base"] * min(1.0, (self.steps + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * done))
+        for weight in self.deep:
+            weight.requires_grad_(done >= RESTS)
         batch = crops(data, self.config, generator(self.config.seed, "spotter batch", self.steps), len(self._words()))
         logits, _ = self.network(batch.features, self.network.start(len(batch.features)))
         loss = objective(logits, batch)
@@ -184,7 +201,7 @@ class _Learner:
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.steps += 1
-        keep = min(0.998, 1 - 1 / self.steps)
+        keep = min(0.995, 1 - 1 / self.steps)
         with torch.no_grad():
             for mean, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 mean.data.lerp_(now.data, 1 - keep)
@@ -220,47 +237,42 @@ class _Learner:
 class Batch:
     """Crops: features, labels (1, 0, -1), and of each word in them (crop, word, first step, last step)."""
 
-    features: Float[Tensor, "batch steps 80"]
+    features: Float[Tensor, "batch windows 32"]
     labels: Float[Tensor, "batch steps words"]
     goals: list[tuple[int, int, int, int]]
 
 
 def crops(data: list[Heard], config: SpotterTraining.Config, source: np.random.Generator, words: int) -> Batch:
-    """A batch of crops from random places; what is too short is filled up with steps that are not judged."""
-    features = np.zeros((config.batch, config.steps, 80), np.float32)
+    """A batch of crops from random places; what is too short is filled up with silence that is not judged."""
+    features = np.full((config.batch, config.steps * PER_STEP, BANDS), SILENCE, np.float32)
     labels = np.full((config.batch, config.steps, words), -1, np.int8)
     goals = []
     for row, index in enumerate(source.integers(len(data), size=config.batch)):
         one = data[int(index)]
-        size = len(one.features)
+        size = len(one.labels.steps)
         start = int(source.integers(max(1, size - config.steps + 1)))
         end = min(size, start + config.steps)
-        features[row, : end - start] = one.features[start:end]
+        some = one.features[start * PER_STEP : end * PER_STEP].astype(np.float32)
+        features[row, : len(some)] = _varied(some, source)
         labels[row, : end - start] = one.labels.steps[start:end]
-        inside = [goal for goal in one.labels.ends if start + 6 <= goal[1] and goal[2] < end]
+        warm = WARM if start else 0
+        inside = [goal for goal in one.labels.ends if start + warm <= goal[1] and goal[2] < end]
         goals += [(row, word, first - start, last - start) for word, first, last in inside]
-        features[row] = _shifted(features[row], int(source.integers(-1, 2)))
-        _hide(features[row, : end - start], source)
-        if start:
-            labels[row, :6] = -1
+        labels[row, :warm] = -1
     return Batch(torch.from_numpy(features), torch.from_numpy(labels.astype(np.float32)), goals)
 
 
-def _shifted(features: np.ndarray, bands: int) -> np.ndarray:
-    """The features a band higher or lower, as if the speaker were smaller or taller."""
-    if not bands:
-        return features
-    windows = np.roll(features.reshape(-1, 2, 40), bands, axis=2)
-    windows[:, :, 0 if bands > 0 else -1] = 0
-    return windows.reshape(features.shape)
-
-
-def _hide(features: np.ndarray, source: np.random.Generator) -> None:
-    """Half of the time a few neighbouring bands are silent."""
+def _varied(features: np.ndarray, source: np.random.Generator) -> np.ndarray:
+    """Louder or softer; a band higher or lower, as of a smaller or taller speaker; half of the time some bands flat."""
+    shift = int(source.integers(-1, 2))
+    if shift:
+        features = np.roll(features, shift, axis=1)
+        features[:, 0 if shift > 0 else -1] = features[:, 1 if shift > 0 else -2]
+    features = features + float(source.uniform(-0.5, 0.5))
     if source.random() < 0.5:
-        band, width = int(source.integers(40)), int(source.integers(1, 7))
-        for window in (0, 40):
-            features[:, window + band : window + min(40, band + width)] = 0
+        band, width = int(source.integers(BANDS)), int(source.integers(1, 6))
+        features[:, band : band + width] = features.mean()
+    return features
 
 
 def objective(logits: Float[Tensor, "batch steps words"], batch: Batch) -> Float[Tensor, ""]:
@@ -268,7 +280,7 @@ def objective(logits: Float[Tensor, "batch steps words"], batch: Batch) -> Float
     judged = (batch.labels >= 0).float()
     target = batch.labels.clamp(min=0)
     each = nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    loss = (each * judged).sum() / logits.shape[0] / 40
+    loss = 4 * (each * judged).sum() / max(1.0, float(judged.sum()) / logits.shape[2])
     if batch.goals:
         best = torch.stack([logits[row, first : last + 1, word].max() for row, word, first, last in batch.goals])
         loss = loss + nn.functional.softplus(-best).mean()
@@ -285,19 +297,6 @@ def _shown(items: list | range, what: str, say: Say) -> Iterator:
             last = now
             left = now / (index + 1) * (len(items) - index - 1)
             say(f"{what}: {index + 1} of {len(items)}, {left / 60:.1f} min left")
-
-
-def _same_settings(out: Path, config: SpotterTraining.Config) -> None:
-    """Raises StrettoError when the folder was begun with other settings (other minutes are no other settings)."""
-    now = {key: value for key, value in vars(config).items() if key != "minutes"}
-    file = out / "settings.json"
-    if not file.exists():
-        file.write_text(json.dumps(now, indent=1) + "\n")
-        return
-    there = json.loads(file.read_text())
-    if there != now:
-        differ = ", ".join(f"{key} {there.get(key)!r} (now {now[key]!r})" for key in now if there.get(key) != now[key])
-        raise StrettoError(f"'{out}' was begun with other settings: {differ}. Give another --out, or delete it.")
 
 
 def _spent(out: Path) -> float:

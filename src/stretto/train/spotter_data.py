@@ -1,9 +1,9 @@
 """Sound and labels to train the spotter on: utterances by training speakers, heard in ever other surroundings.
 
 What an engine speaks is kept (data/speech_cache.py) and made once. Each time it is heard it is another speaker's: speed
-and pitch, throat, room, noise and level are drawn anew, and what reaches the network is kept. The label
-of a step is 1 for 130 ms from the end of a word of the list on (its last phoneme), 0 elsewhere, and unsaid just before
-and after, and around words that nobody can tell from one of the list.
+and pitch, room, noise, microphone and level are drawn anew, and what reaches the network is kept. The label of a step
+is 1 from just before the end of a word of the list until 130 ms after it, 0 elsewhere, and unsaid shortly before and
+after, and around words that nobody can tell from one of the list.
 
 Needs: the training voices of data/voices.py. Does not know the network.
 """
@@ -21,17 +21,16 @@ from stretto.core.signals import Sound, Speech
 from stretto.data.clips import Clip, Scene, in_scene
 from stretto.data.speech_cache import SpeechCache
 from stretto.data.talk_wide import commands_in
-from stretto.listen.spotter.features import FRAME, HOP, mel, normalise, stacked
+from stretto.listen.spotter.features import FRAME, KEPT, PER_STEP, STEP_S, mel
 from stretto.train.spotter_text import unsure, utterance
 
-STEP_S = FRAME / 16_000
 UNSAID = -1
 """Label of a step that is not judged."""
 
 _ESPEAK = ("m1", "m2", "m3", "m4", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "klatt", "klatt2", "klatt3")
 _SHARES = {"piper-joe": 0.16, "flite-awb": 0.28, "flite-rms": 0.28, "espeak": 0.28}
 _NOISES = {"white": 1.0, "pink": 2.0, "hum": 0.7, "music": 2.0, "babble": 3.0}
-_AFTER_S, _BEFORE_S, _LATER_S = 0.13, 0.14, 0.35
+_EARLY_S, _AFTER_S, _BEFORE_S, _LATER_S = 0.03, 0.13, 0.16, 0.45
 _VAGUE_S = 0.12
 """How far espeak's estimated word times may be wrong."""
 
@@ -50,7 +49,7 @@ class Labels:
 class Heard:
     """One utterance as the network sees it, with its labels."""
 
-    features: Float16[np.ndarray, "steps 80"]
+    features: Float16[np.ndarray, "windows 32"]
     labels: Labels
 
 
@@ -77,11 +76,11 @@ def heard(number: int, again: int, cache: SpeechCache, words: tuple[str, ...], p
         picked = source.integers(pool, size=int(source.integers(2, 5)))
         others = [without_commands(speak(int(each), cache, words, seed), words) for each in picked]
     clip = in_scene(speech, scene, derive(seed, "spotter", number, again) % 2**31, others)
-    warp = float(np.clip(np.exp(source.normal(0, 0.08)), 0.82, 1.22))
-    energies = mel(np.concatenate([np.zeros(FRAME - HOP, np.float32), _band(clip.sound.samples, source)]), warp)
-    features = stacked(normalise(energies, energies[0])[0]).astype(np.float16)
+    sound = _band(clip.sound.samples, source)
+    steps = len(sound) // FRAME
+    features = mel(np.pad(sound[: steps * FRAME], (KEPT, 0))).astype(np.float16)
     vague = speech.speaker.startswith("espeak")
-    return Heard(features=features, labels=label(clip, words, len(features), vague))
+    return Heard(features=features, labels=label(clip, words, steps, vague))
 
 
 def draw_scene(source: np.random.Generator) -> Scene:
@@ -125,7 +124,7 @@ def label(clip: Clip, words: tuple[str, ...], steps: int, vague: bool = False) -
         end, column = clip.words[last].end, words.index(name)
         near = (ends > end - _BEFORE_S - more) & (ends < end + _LATER_S + more)
         table[near] = np.where(table[near] == 1, 1, UNSAID)
-        inside = (ends >= end - 1e-9) & (ends <= end + _AFTER_S)
+        inside = (ends >= end - _EARLY_S) & (ends <= end + _AFTER_S)
         if not vague:
             table[inside, column] = 1
         wide = np.flatnonzero((ends >= end - 0.06 - more) & (ends <= end + _AFTER_S + more))
@@ -158,7 +157,7 @@ def save(heard_ones: list[Heard], path: Path) -> None:
     beside = path.with_name(f".{path.stem}.{os.getpid()}.npz")
     np.savez(
         beside,
-        sizes=np.array([len(each.features) for each in heard_ones], np.int64),
+        sizes=np.array([len(each.labels.steps) for each in heard_ones], np.int64),
         features=np.concatenate([each.features for each in heard_ones]),
         steps=np.concatenate([each.labels.steps for each in heard_ones]),
         goals=np.array(goals, np.int64).reshape(-1, 4),
@@ -170,7 +169,7 @@ def load(path: Path) -> list[Heard]:
     """Reads what `save` wrote."""
     with np.load(path) as file:
         cuts = np.cumsum(file["sizes"])[:-1]
-        features, steps = np.split(file["features"], cuts), np.split(file["steps"], cuts)
+        features, steps = np.split(file["features"], cuts * PER_STEP), np.split(file["steps"], cuts)
         goals = file["goals"]
     ends: list[list[tuple[int, int, int]]] = [[] for _ in features]
     for index, word, first, last in goals.tolist():

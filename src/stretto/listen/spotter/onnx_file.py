@@ -7,15 +7,19 @@
     graph.write(Path("relu.onnx"), {"words": "stop"})
 
 The exporters of torch need two more packages; a network of five layers needs a page. Numbers are float32 or int64.
+`constants` reads what is constant in any such file.
 
 Source: the messages of onnx.proto (ModelProto, GraphProto, NodeProto, TensorProto). Needs: numpy.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from stretto.core.errors import StrettoError
 
 _OPSET, _IR = 14, 8
 _FLOAT, _INT64 = 1, 7
@@ -71,6 +75,50 @@ class Graph:
         beside.write_bytes(model)
         os.replace(beside, path)
         return path
+
+
+def constants(path: Path) -> dict[str, np.ndarray]:
+    """The float32 and int64 constants of an ONNX file by name. Raises StrettoError when it cannot be read."""
+    found: dict[str, np.ndarray] = {}
+    try:
+        graphs = [value for field, value in _fields(path.read_bytes()) if field == 7]
+        for field, tensor in _fields(graphs[0]):
+            if field != 5:
+                continue
+            parts = list(_fields(tensor))
+            sizes = [value for name, value in parts if name == 1]
+            named = {name: value for name, value in parts if name in (2, 8, 9)}
+            kind = {_FLOAT: np.float32, _INT64: np.int64}.get(named[2])
+            if kind is not None and 9 in named:
+                found[named[8].decode()] = np.frombuffer(named[9], kind).reshape(sizes).copy()
+    except (OSError, IndexError, KeyError, ValueError, UnicodeDecodeError) as error:
+        raise StrettoError(f"'{path}' is no ONNX file that can be read ({error!r}).") from error
+    return found
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
+    """(number, value) of each field of a message: an integer, or bytes."""
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at, value, shift = at + 1, value | (byte & 0x7F) << shift, shift + 7
+            if byte < 0x80:
+                return value
+
+    while at < len(data):
+        key = varint()
+        if key & 7 == 0:
+            yield key >> 3, varint()
+            continue
+        size = {1: 8, 5: 4}.get(key & 7) or varint()
+        if key & 7 not in (1, 2, 5) or at + size > len(data):
+            raise ValueError(f"field {key >> 3} at byte {at}")
+        yield key >> 3, data[at : at + size]
+        at += size
 
 
 def _varint(value: int) -> bytes:

@@ -1,15 +1,15 @@
-"""The spotter at work, without torch: frames of 32 ms in, and out at once whenever a word of its list was said.
+"""The spotter at work, without torch: steps of 40 ms in, and out at once whenever a word of its list was said.
 
-Each frame goes through voice activity and the network; a word counts when its probability reaches the threshold, a
-voice was there within the last half second, and no word was counted just before. The words and the threshold stand in
-the file of weights. `stretto train spotter` makes another one, for other words too. Everything it carries is in the
-caller's hands; samples may come in any number, and stepping in pieces equals one call on everything.
+Each step goes through the network, and each 32 ms through voice activity; a word counts when its probability reaches
+the threshold, a voice was there within the last half second, and no word was counted just before. The words and the
+threshold stand in the file of weights. `stretto train spotter` makes another one, for other words too. Everything it
+carries is in the caller's hands; samples may come in any number, and stepping in pieces equals one call on everything.
 
 Needs: onnxruntime, listen/vad.py. Does not know what a halt is.
 """
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +21,31 @@ from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
 from stretto.core.protocols import Spotted
-from stretto.listen.spotter.features import FRAME, FeatureState, step
+from stretto.listen.spotter.features import BANDS, FRAME, KEPT, PER_STEP, SILENCE, STEP_S, step
 from stretto.listen.vad import FRAME_S, Silero, VadState
 
 WEIGHTS = Path(__file__).with_name("weights.onnx")
-VOICE_MEMORY = 16
-"""Frames after a voice within which a word may count."""
-REST = 16
-"""Frames after a word in which no other counts."""
+VOICE_MEMORY_S = 0.5
+"""How long after a voice a word may count."""
+REST = 12
+"""Steps after a word in which no other counts."""
+_BEFORE = 40
+"""Steps of silence that are taken to lie before the first sound."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpotterState:
-    """What goes on from frame to frame: samples that fill no frame yet, features, network, voice activity, counters."""
+    """What goes on from step to step: samples that fill no step yet, those that the next one looks back on, network,
+    voice activity; steps and frames of voice activity so far, the time of the last voice, the step of the last word.
+    """
 
     rest: Float32[np.ndarray, " rest"] = field(default_factory=lambda: np.zeros(0, np.float32))
-    features: FeatureState = field(default_factory=FeatureState)
+    kept: Float32[np.ndarray, " kept"] = field(default_factory=lambda: np.zeros(KEPT, np.float32))
     network: tuple[np.ndarray, ...] = ()
     vad: VadState = field(default_factory=VadState)
+    steps: int = 0
     frames: int = 0
-    voiced: int = -VOICE_MEMORY
+    voiced: float = -1.0
     counted: int = -REST
 
 
@@ -63,45 +68,48 @@ class Spotter(Configurable):
         self.words = tuple(self._told["words"].split(","))
         self.threshold = config.threshold or float(self._told["threshold"])
         self._silero = Silero.Config().build() if config.voice else None
-        self._shapes = [each.shape for each in self._session.get_inputs()[1:]]
+        blank = tuple(np.zeros(each.shape, np.float32) for each in self._session.get_inputs()[1:])
+        _, self._begin = self._run(np.full((_BEFORE * PER_STEP, BANDS), SILENCE, np.float32), blank)
 
     def start(self) -> SpotterState:
-        """The state before any sound."""
-        return SpotterState(network=tuple(np.zeros(shape, np.float32) for shape in self._shapes))
+        """The state before any sound: silence."""
+        return SpotterState(network=self._begin)
 
     def step(
         self, samples: Float32[np.ndarray, " samples"], state: SpotterState
     ) -> tuple[tuple[Spotted, ...], SpotterState]:
         """The words that `samples` (16 kHz, any number) completed, and the next state.
 
-        A word's time is the end of the frame in which it counted, in seconds from the first sample of all.
+        A word's time is the end of the step in which it counted, in seconds from the first sample of all.
         """
         heard = np.concatenate([state.rest, samples])
         count = len(heard) // FRAME
         if not count:
-            return (), _with_rest(state, heard)
+            return (), replace(state, rest=heard)
         whole = heard[: count * FRAME]
-        values, features = step(whole, state.features)
+        values, kept = step(whole, state.kept)
         probabilities, network = self._run(values, state.network)
-        vad, voices = state.vad, np.ones(count, np.float32)
+        vad, voices = state.vad, np.zeros(0, np.float32)
         if self._silero is not None:
             voices, vad = self._silero.step(whole, vad)
         found, voiced, counted = self._count(probabilities, voices, state)
         after = SpotterState(
             rest=heard[count * FRAME :].copy(),
-            features=features,
+            kept=kept,
             network=network,
             vad=vad,
-            frames=state.frames + count,
+            steps=state.steps + count,
+            frames=state.frames + len(voices),
             voiced=voiced,
             counted=counted,
         )
         return found, after
 
-    def probabilities(self, samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "frames words"]:
-        """The probability of each word at the end of each whole frame, from a fresh state, without voice activity."""
-        values, _ = step(samples[: len(samples) // FRAME * FRAME], FeatureState())
-        return self._run(values, self.start().network)[0]
+    def probabilities(self, samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "steps words"]:
+        """The probability of each word at the end of each whole step, from a fresh state, without voice activity."""
+        state = self.start()
+        values, _ = step(samples[: len(samples) // FRAME * FRAME], state.kept)
+        return self._run(values, state.network)[0]
 
     def _run(self, values: np.ndarray, network: tuple[np.ndarray, ...]) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         feed = {"features": values[None]} | {f"past{index}": past for index, past in enumerate(network)}
@@ -110,30 +118,21 @@ class Spotter(Configurable):
 
     def _count(
         self, probabilities: np.ndarray, voices: np.ndarray, state: SpotterState
-    ) -> tuple[tuple[Spotted, ...], int, int]:
-        """The words that count, the last frame with a voice, the last frame with a word."""
+    ) -> tuple[tuple[Spotted, ...], float, int]:
+        """The words that count, the time of the last voice, the last step with a word."""
         found, voiced, counted = [], state.voiced, state.counted
-        for index, (row, voice) in enumerate(zip(probabilities, voices, strict=True)):
-            frame = state.frames + index
-            voiced = frame if voice >= self.config.voice else voiced
+        times = (state.frames + 1 + np.flatnonzero(voices >= self.config.voice)) * FRAME_S
+        for index, row in enumerate(probabilities):
+            number = state.steps + index
+            end = (number + 1) * STEP_S
+            voiced = max(voiced, times[times <= end + 1e-9].max(initial=-1.0))
             best = int(row.argmax())
-            if row[best] < self.threshold or frame - voiced >= VOICE_MEMORY or frame - counted < REST:
+            silent = self._silero is not None and end - voiced >= VOICE_MEMORY_S
+            if row[best] < self.threshold or silent or number - counted < REST:
                 continue
-            counted = frame
-            found.append(Spotted(word=self.words[best], t=(frame + 1) * FRAME_S, probability=float(row[best])))
+            counted = number
+            found.append(Spotted(word=self.words[best], t=end, probability=float(row[best])))
         return tuple(found), voiced, counted
-
-
-def _with_rest(state: SpotterState, rest: np.ndarray) -> SpotterState:
-    return SpotterState(
-        rest=rest,
-        features=state.features,
-        network=state.network,
-        vad=state.vad,
-        frames=state.frames,
-        voiced=state.voiced,
-        counted=state.counted,
-    )
 
 
 @functools.lru_cache(maxsize=4)
