@@ -331,6 +331,31 @@ def test_of_pictures_only_the_newest_wait():
     assert box.bytes == 0
 
 
+def test_the_client_that_the_wires_page_shows_runs(served, capsys):
+    """It sends a second of sound and a task, prints what the robot does, and stops it when it is done."""
+    hub, url = served
+    page = Path("docs/wire.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0].replace("ws://127.0.0.1:8080/v1/realtime", url)
+    hub.robot.told.clear()
+
+    def acts(verb, *args, loses=False):
+        FakeRobot.tell(hub.robot, verb, *args)
+        if verb == "type":
+            hub._overhear("messages", [message("action.started", 1.0), message("action.completed", 2.0)])
+
+    hub.robot.tell = acts
+    try:
+        exec(compile(code, "docs/wire.md", "exec"), {})
+    finally:
+        del hub.robot.tell
+    with Client(url) as later:
+        settled(later)
+    assert len(told(hub, "audio")) == 50
+    assert told(hub, "type") == [("type", "put the bowl on the plate")]
+    assert "action.started" in capsys.readouterr().out
+    assert ("halt", "stop_button") in hub.robot.told
+
+
 def test_the_wires_page_names_every_event():
     """Types that clients may send, and every "a.b" type that the server's code makes."""
     root = Path(__file__).parents[1]
