@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,23 @@ def test_a_session_process_that_is_killed_is_told_and_replaced(served, owner):
     owner.send("session.reset")
     owner.until("session.status", lambda event: event["state"] == "running", timeout=60)
     steps(owner, 3, moving)
+
+
+def test_a_reflex_that_died_halts_the_arm_and_a_reset_brings_another():
+    with serving(Robot, replace(LIVE, reflex=True)) as (hub, url), Client(url, close_timeout=0.5) as client:
+        client.until("session.status", lambda event: event["state"] == "running", timeout=60)
+        steps(client, 3, moving)
+        children = psutil.Process(hub.robot.pid).children()
+        reflex = max(
+            (each for each in children if "spawn_main" in " ".join(each.cmdline())), key=lambda p: p.create_time()
+        )
+        reflex.kill()
+        fault = client.until("error", lambda event: event["error"]["code"] == "fault", timeout=20)
+        assert "reflex's process" in fault["error"]["message"]
+        steps(client, 10, standing)
+        client.send("session.reset")
+        client.until("session.status", lambda event: event["state"] == "running", timeout=60)
+        steps(client, 3, moving)
 
 
 def test_the_button_works_while_the_session_process_hangs(served, owner):

@@ -177,7 +177,7 @@ class ReflexProcess:
             if isinstance(told, BaseException):
                 raise told
             found.append(told)
-        if not self._process.is_alive():
+        if not self.alive:
             raise StrettoError("The reflex's process has ended: no word stops the arm any more.")
         return found
 
@@ -185,6 +185,11 @@ class ReflexProcess:
     def pid(self) -> int | None:
         """Process number."""
         return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still listens."""
+        return self._process.is_alive()
 
     def close(self) -> None:
         """End the process."""

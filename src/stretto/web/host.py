@@ -123,7 +123,8 @@ class Host:
 
     def _world_of(self, live: Live, agent: Any) -> WorldProcess:
         config = world_config(live, agent.privileged, getattr(agent, "camera_turns", ()))
-        if self.world is None or config != self._world_config:
+        deaf = self._reflex is not None and not self._reflex.alive
+        if self.world is None or config != self._world_config or deaf:
             self._drop_world()
             self.world, self._world_config = WorldProcess(config, self.latch), config
             self._reflex = self._beside.enter_context(reflex_of(live, self.world))
