@@ -8,7 +8,7 @@ import pytest
 from stretto.agents.scripted import Plan, Scripted
 from stretto.core.clock import VirtualClock
 from stretto.core.errors import StrettoError
-from stretto.core.signals import Act, Event, Kind
+from stretto.core.signals import Act, Event, Kind, Sound, Speech
 from stretto.data.talk import GOALS
 from stretto.runtime.delays import Delays
 from stretto.runtime.world import World
@@ -28,7 +28,7 @@ TASKS = tuple(GOALS)
 @pytest.fixture(scope="module")
 def trace():
     """Go left, cut off while answering, halted for a stop, released."""
-    from stretto.core.signals import Sound, Speech, Word
+    from stretto.core.signals import Word
 
     def tone(text):
         words = tuple(Word(word, 0.4 * i, 0.4 * i + 0.3) for i, word in enumerate(text.split()))
@@ -49,6 +49,19 @@ def trace():
         world, Scripted.Config().build(plan), VirtualClock(), Delays({"agent_step": [0.0], "render": [0.0]})
     )
     return session.run(Script.Config().build(cues), "0", seed=1, seconds=6.0)
+
+
+@pytest.mark.parametrize(("early", "said_at"), [(True, 1.5), (False, 3.3)])
+def test_a_halt_in_the_middle_of_the_sentence_counts_where_the_cue_says_so(early, said_at):
+    """The sentence ends at 1.3 s, the arm halts at 0.9; the next line comes 0.2 s after both, or when patience ends."""
+    speech = Speech(text="stop moving", sound=Sound(samples=np.zeros(20_800, np.float32), rate=16_000), words=())
+    cues = [
+        Cue(intent="stop", speech=speech, wait_s=0.0),
+        Cue(intent="go_on", typed="go on", after=Kind.ACTION_HALTED, wait_s=0.2, patience_s=2.0, early=early),
+    ]
+    script, halted = Script.Config().build(cues), Event(kind=Kind.ACTION_HALTED, t=0.9, source="session")
+    found = [script.observe(k / 5, (k + 1) / 5, (halted,) if k == 5 else ()) for k in range(20)]
+    assert [round(each.t, 3) for each in found if each] == [0.0, said_at]
 
 
 def test_one_seed_makes_one_script_and_another_seed_another():

@@ -44,7 +44,9 @@ def demo_cues(tasks: tuple[str, ...], seed: int) -> list[Cue]:
 
 
 def _spoken(voice: Voice, line: talk.Line, after: Kind | None, wait_s: float) -> Cue:
-    return Cue(intent=line.intent, speech=voice.speak(line.text), after=after, wait_s=wait_s, patience_s=20.0)
+    return Cue(
+        intent=line.intent, speech=voice.speak(line.text), after=after, wait_s=wait_s, patience_s=20.0, early=True
+    )
 
 
 def demo_live(agent: str, seed: int, filmed: bool = True) -> Live:

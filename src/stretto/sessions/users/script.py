@@ -17,7 +17,8 @@ from stretto.core.signals import Event, Kind, Speech
 class Cue:
     """One thing to say (`speech`) or type (`typed`), `wait_s` after an event of kind `after` that followed the cue
     before it was finished (None: after the cue before it, or the session's start). `patience_s`: if that event has not
-    come by then, speak all the same."""
+    come by then, speak all the same. `early`: it may have come while the cue before it was still being said (a reflex
+    halts the arm in the middle of a sentence)."""
 
     intent: str
     speech: Speech | None = None
@@ -25,6 +26,7 @@ class Cue:
     after: Kind | None = None
     wait_s: float = 1.0
     patience_s: float = 15.0
+    early: bool = False
 
 
 class Script(Configurable):
@@ -37,7 +39,7 @@ class Script(Configurable):
     def __init__(self, config: Config, cues: Sequence[Cue] = ()) -> None:
         del config
         self._cues = list(cues)
-        self._free = 0.0
+        self._begun = self._free = 0.0
         self._due: float | None = None
 
     def observe(self, t: float, until: float, events: tuple[Event, ...]) -> Utterance | None:
@@ -52,7 +54,7 @@ class Script(Configurable):
         if due >= until:
             return None
         self._cues.pop(0)
-        start = max(due, t)
+        self._begun = start = max(due, t)
         self._free = start + (cue.speech.end if cue.speech else 0.0)
         self._due = None
         return Utterance(t=start, intent=cue.intent, speech=cue.speech, typed=cue.typed)
@@ -60,7 +62,8 @@ class Script(Configurable):
     def _when(self, cue: Cue, events: tuple[Event, ...]) -> float | None:
         if cue.after is None:
             return self._free + cue.wait_s
+        since = self._begun if cue.early else self._free
         for event in events:
-            if event.kind is cue.after and event.t >= self._free - 1e-9:
-                return event.t + cue.wait_s
+            if event.kind is cue.after and event.t >= since - 1e-9:
+                return max(event.t, self._free) + cue.wait_s
         return None
