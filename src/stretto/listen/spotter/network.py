@@ -22,14 +22,12 @@ from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.listen.spotter import embedding
 from stretto.listen.spotter.embedding import LEAST, OPS, PAST, SLOPE, WIDTH, SpeechEmbedding
-from stretto.listen.spotter.features import BANDS, PER_STEP, SILENCE
+from stretto.listen.spotter.features import BANDS, BEFORE, PER_STEP, SILENCE
 from stretto.listen.spotter.onnx_file import Graph
 
 TAPS = 3
 """Steps that a convolution over embeddings sees, a dilation apart."""
 DILATIONS = (1, 1, 2, 4)
-BEFORE = 40
-"""Steps of silence that are taken to lie before the first sound."""
 
 State = tuple[Tensor, ...]
 """Of each layer what later steps need: first those of the embedding, then (batch, past, channels) of the others."""
@@ -83,9 +81,8 @@ class SpotterNetwork(nn.Module, Configurable):
         """Logits of each step (four windows), and the state after the last."""
         split = len(PAST_SHAPES)
         embedded, after = self.embedding(features, state[:split])
-        hidden, past = embedded, list(after)
-        batch, steps, _ = embedded.shape
-        hidden = self.norm(hidden.flatten(0, 1)).view(batch, steps, -1)
+        past, (batch, steps, _) = list(after), embedded.shape
+        hidden = self.norm(embedded.flatten(0, 1)).view(batch, steps, -1)
         for index, (layer, norm, apart) in enumerate(zip(self.layers, self.norms, DILATIONS, strict=True)):
             whole = torch.cat([state[split + index], hidden], 1)
             past.append(whole[:, steps:])
@@ -157,8 +154,8 @@ def _embedding(network: SpotterNetwork, graph: Graph) -> str:
         if what == "first":
             x = graph.node("Add", [graph.node("Mul", [graph.node("Relu", [x]), scale]), shift])
         if what != "last":
+            # the larger of a number and a fifth of it is the one below zero that the slope makes
             x = graph.node("Max", [x, graph.node("Mul", [x, slope]), least])
-            # below zero the slope makes the larger one, and nothing goes under the least value
     flat = graph.node("Squeeze", [x, graph.constant("bands", np.array([3], np.int64))])
     return graph.node("Transpose", [flat], perm=[0, 2, 1])
 

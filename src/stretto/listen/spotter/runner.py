@@ -21,7 +21,7 @@ from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
 from stretto.core.protocols import Spotted
-from stretto.listen.spotter.features import BANDS, FRAME, KEPT, PER_STEP, SILENCE, STEP_S, step
+from stretto.listen.spotter.features import BANDS, BEFORE, FRAME, KEPT, PER_STEP, SILENCE, STEP_S, step
 from stretto.listen.vad import FRAME_S, Silero, VadState
 
 WEIGHTS = Path(__file__).with_name("weights.onnx")
@@ -29,8 +29,6 @@ VOICE_MEMORY_S = 0.5
 """How long after a voice a word may count."""
 REST = 12
 """Steps after a word in which no other counts."""
-_BEFORE = 40
-"""Steps of silence that are taken to lie before the first sound."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +67,7 @@ class Spotter(Configurable):
         self.threshold = config.threshold or float(self._told["threshold"])
         self._silero = Silero.Config().build() if config.voice else None
         blank = tuple(np.zeros(each.shape, np.float32) for each in self._session.get_inputs()[1:])
-        _, self._begin = self._run(np.full((_BEFORE * PER_STEP, BANDS), SILENCE, np.float32), blank)
+        _, self._begin = self._run(np.full((BEFORE * PER_STEP, BANDS), SILENCE, np.float32), blank)
 
     def start(self) -> SpotterState:
         """The state before any sound: silence."""

@@ -11,9 +11,7 @@ not imported), onnxruntime, speech probabilities per frame (listen/vad.py). Does
 """
 
 import functools
-import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,9 @@ from jaxtyping import Float32
 from numpy.lib.stride_tricks import sliding_window_view
 
 from stretto.core.errors import StrettoError
+from stretto.core.packages import packaged
 from stretto.core.signals import HEARING_RATE
+from stretto.listen import slaney
 from stretto.listen.turns.fixed_silence import FixedSilence, Walk
 from stretto.listen.vad import FRAME, FRAME_S
 
@@ -86,29 +86,14 @@ def features(samples: Float32[np.ndarray, " samples"]) -> Float32[np.ndarray, "8
 
 @functools.lru_cache(maxsize=1)
 def _filters() -> np.ndarray:
-    """Slaney's triangular mel bands over the bins of the spectrum, (201, 80)."""
-    edges = _hertz(np.linspace(_mel(0.0), _mel(HEARING_RATE / 2), _BANDS + 2))
-    bins = np.linspace(0, HEARING_RATE / 2, _WINDOW // 2 + 1)[:, None]
-    width = np.diff(edges)
-    rising, falling = (bins - edges[:-2]) / width[:-1], (edges[2:] - bins) / width[1:]
-    return np.maximum(0.0, np.minimum(rising, falling)) * (2.0 / (edges[2:] - edges[:-2]))
-
-
-def _mel(hertz: float) -> float:
-    """Slaney's mel scale: linear up to 1 kHz, logarithmic above."""
-    return 3 * hertz / 200 if hertz < 1000 else 15 + np.log(hertz / 1000) * 27 / np.log(6.4)
-
-
-def _hertz(mels: np.ndarray) -> np.ndarray:
-    return np.where(mels < 15, 200 * mels / 3, 1000 * np.exp(np.log(6.4) / 27 * (mels - 15)))
+    """Weights of the bands over the bins of the spectrum, (201, 80)."""
+    return slaney.bank(_BANDS, 0.0, HEARING_RATE / 2, _WINDOW)
 
 
 @functools.lru_cache(maxsize=2)
 def _load(threads: int) -> Any:
-    spec = importlib.util.find_spec("pipecat")
-    if spec is None or spec.origin is None:
-        raise StrettoError("Smart-Turn is not installed. Install it: pip install --no-deps pipecat-ai==1.14.0")
-    file = Path(spec.origin).parent.joinpath(*_FILE)
+    missing = "Smart-Turn is not installed. Install it: pip install --no-deps pipecat-ai==1.14.0"
+    file = packaged("pipecat", *_FILE, missing=missing)
     if not file.is_file():
         raise StrettoError(f"The installed pipecat-ai lacks {file.name}. Install it: pip install pipecat-ai==1.14.0")
     options = onnxruntime.SessionOptions()
