@@ -114,8 +114,22 @@ def test_a_loaded_network_has_the_same_weights_and_says_and_does_the_same(small,
     assert not same(said, outputs(small.build()))
 
 
+def test_what_another_stage_trains_is_drawn_again_and_not_stored(small, tmp_path):
+    network = small.build()
+    with torch.no_grad():
+        network.query += 1
+    saved = save_pretrained(network, tmp_path / "kept", dtype="float32")
+    head = json.loads((saved / "config.json").read_text())
+    assert "adapter.up.weight" in head["drawn"]
+    assert set(load_file(saved / "model-00001-of-00001.safetensors")) == {"query"}
+    assert equal(network, from_pretrained(saved))
+
+
 def test_bfloat16_rounds_and_float32_does_not(small, tmp_path):
     network = small.build()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.mul_(1.01)
     assert equal(network, from_pretrained(save_pretrained(network, tmp_path / "a", dtype="float32")))
     loaded = from_pretrained(save_pretrained(network, tmp_path / "b"))
     assert not equal(network, loaded)

@@ -9,6 +9,7 @@ import pytest
 from stretto.core.errors import StrettoError
 from stretto.think.layout import PINNED, TEXT, TIME, Layout, Stream, TextTable, Vocabulary
 from stretto.think.layouts.ellsa import Ellsa
+from stretto.think.layouts.listener200 import Listener200
 from stretto.think.layouts.tick200 import Tick200
 
 
@@ -63,9 +64,22 @@ def test_hearing_cannot_be_reached_from_pictures_by_any_path(name):
     assert reach <= {"system", "typed", "speech", "heard"}
 
 
-@pytest.mark.parametrize("name", ["image", "proprio", "chunk", "act"])
-def test_acting_sees_all_that_was_heard_and_said(name):
-    assert {"system", "typed", "speech", "heard", "say", "image", "proprio"} <= set(Tick200.Config().build()[name].sees)
+@pytest.mark.parametrize("layout", [Tick200, Listener200])
+@pytest.mark.parametrize("name", ["image", "proprio", "chunk"])
+def test_the_arm_follows_what_was_told_and_seen_and_not_what_is_said(layout, name):
+    layout = layout.Config().build()
+    reach, todo = set(), [name]
+    while todo:
+        reach.add(todo[-1])
+        todo = [seen for some in reach for seen in layout[some].sees if seen not in reach]
+    assert {"system", "typed", "image", "proprio"} < reach
+    assert not reach & {"say", "playback", "act"}
+
+
+@pytest.mark.parametrize("layout", [Tick200, Listener200])
+def test_whether_to_move_is_decided_on_everything(layout):
+    layout = layout.Config().build()
+    assert set(layout["act"].sees) >= set(layout.index) - {"read"}
 
 
 def test_ellsa_has_blocks_of_a_second_and_every_stream_sees_every_other():

@@ -1,6 +1,7 @@
 """The acting half: contexts, phrases, the stage at debug size, the agents; what is trained is what is run."""
 
 from dataclasses import replace
+from itertools import compress
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ SAID = [
     *[Said(task=task, text=goal) for task, goal in enumerate(GOALS)],
     Said(task=1, text=GOALS[1], form="heard"),
     Said(task=1, text=GOALS[1], form="heard", whole=False),
+    Said(task=1, text=GOALS[1], later="Who are you?\nStop.", form="heard", whole=False),
     Said(task=1, text=GOALS[1], before=2, earlier=GOALS[2]),
     Said(task=3, text=GOALS[3], before=2, earlier=GOALS[2], form="heard"),
 ]
@@ -49,7 +51,7 @@ def shard_of(count, seed=0):
 
 @pytest.fixture(scope="module")
 def net():
-    return network_of("debug")
+    return network_of("debug-listener")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def test_wordings_are_of_the_training_split_and_name_their_task():
 
 @pytest.mark.parametrize("number", [0, 3, 11, 12, 13, 14])
 def test_what_is_trained_is_what_a_live_session_computes(net, book, number, tmp_path):
-    """The action expert's states of a batch are those of a session that goes through the same plan, tick by tick."""
+    """The action expert's states of a batch are those of a policy's session through the same plan, tick by tick."""
     stage = stage_of(tmp_path, net, book)
     keys, values, visible, tokens = book.pick([number])
     pictures = torch.rand(1, 2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
@@ -110,9 +112,12 @@ def test_what_is_trained_is_what_a_live_session_computes(net, book, number, tmp_
             "playback": net.playback(torch.zeros(1, 1, 3)),
         }
         for some in plan_of(net, SAID[number]).passes:
-            here = gather(net.layout, [some.rows])
+            asked = [net.layout.streams[row.stream].name not in Policy.mute for row in some.rows]
+            if not any(asked):
+                continue
+            here = gather(net.layout, [tuple(compress(some.rows, asked))])
             out = net.backbone(net.embed(here, given), here, rings)
-            rings.keep([some.stored])
+            rings.keep([list(compress(some.stored, asked))])
             if "action" in out and some.rows[0].tick >= int(tokens.tick.min()):
                 live.append((here["action"], out["action"]))
     for here, found in live:
@@ -153,11 +158,11 @@ def test_prefixes_reach_behind_what_spoiled_the_label(tmp_path, net, book):
 
 
 def test_the_stage_learns_and_resumes_with_the_same_curve(tmp_path):
-    book = make_book(network_of("debug"), SAID)
+    book = make_book(network_of("debug-listener"), SAID)
 
     def loop(folder):
         config = Loop.Config(steps=8, log=1, validate=4)
-        return config.build(stage_of(tmp_path, network_of("debug"), book), folder, choose(), lambda text: None)
+        return config.build(stage_of(tmp_path, network_of("debug-listener"), book), folder, choose(), lambda text: None)
 
     assert loop(tmp_path / "whole").run()
     loop(tmp_path / "cut").run(until=3)
@@ -167,7 +172,7 @@ def test_the_stage_learns_and_resumes_with_the_same_curve(tmp_path):
 
 
 def test_training_goes_on_behind_a_rollout(tmp_path, book):
-    network = network_of("debug")
+    network = network_of("debug-listener")
     stage = stage_of(tmp_path, network, book)
     stage.rollout = lambda network, step, folder: {"mute": len(Policy(Policy.Config(live=False), network).mute)}
     assert stage.sample(3, tmp_path) == {"mute": 3}
@@ -182,7 +187,7 @@ def test_a_layout_that_remembers_older_pictures_is_refused(net):
 
 
 def test_a_pretrained_trunk_is_an_eye_too_and_rests(tmp_path, book):
-    network = network_of("debug", eye="efficientnet")
+    network = network_of("debug-listener", eye="efficientnet")
     stage = stage_of(tmp_path, network, book)
     trained = stage.parameters()
     assert "eye.out.weight" in trained
@@ -227,11 +232,10 @@ def observation(tick, **fields):
 
 
 def test_the_policy_gives_the_chunks_of_the_duplex_agent_and_hears_nothing():
-    network = network_of("debug")
+    network = network_of("debug-listener")
     network.head.table.data.normal_(generator=torch.Generator().manual_seed(0))  # an untrained head reads nothing
-    text = network.layout.vocabularies["text"].names
-    network.tables["text"].bias.data[text.index("<silence>")] = 60.0
-    network.tables["text"].bias.data[text.index("<blank>")] = 60.0
+    network.tables["text"].bias.data[network.layout.vocabularies["text"].names.index("<silence>")] = 60.0
+    network.tables["heard"].bias.data[network.layout.vocabularies["heard"].names.index("<blank>")] = 60.0
     jobs = DrawnJobs(VirtualClock(), NoDelays())
     context = Context(tasks=(), tick_s=0.2, control_hz=20.0, actions=7, seed=0, jobs=jobs)
     agents = [Duplex(Duplex.Config(live=False), network), Policy(Policy.Config(live=False), network)]
@@ -277,7 +281,7 @@ def test_recording_and_driving_never_open_an_official_state_and_branches_leave_n
     assert not label[:2].any()
     assert label[2:].any()
     env.close()
-    driving = Driving(Driving.Config(), network_of("debug"), {"duplex_step": [0.1], "render": [0.03]})
+    driving = Driving(Driving.Config(), network_of("debug-listener"), {"duplex_step": [0.1], "render": [0.03]})
     monkeypatch.setattr("stretto.train.acting.drive.LIMIT_S", 1.0)
     driving.drive(shard, 0, 8)
     driving.close()
@@ -290,7 +294,7 @@ def test_recording_and_driving_never_open_an_official_state_and_branches_leave_n
 def test_the_cascades_rules_start_and_stop_the_policy_and_it_knows_no_simulator():
     from stretto.agents.cascade_policy import RESTED, CascadePolicy
 
-    network = network_of("debug")
+    network = network_of("debug-listener")
     acts = network.layout.vocabularies["act"]
     network.tables["act"].bias.data[acts.id("<move>")] = 100.0
     agent = CascadePolicy(CascadePolicy.Config(), Policy(Policy.Config(live=False), network))

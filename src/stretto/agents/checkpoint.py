@@ -5,7 +5,8 @@
 
 A shipped checkpoint holds what was trained. What a package brings, the language model and the ear, stays in its package
 and is left out as long as it is bit for bit what the package has; an adapter beside it (nn/lora.py), or a weight of it
-that was trained after all, is kept. A directory is written beside its place and renamed into it, so it is there whole
+that was trained after all, is kept. What is still as the seed drew it, because another stage trains it, is named in
+`drawn` and drawn again. A directory is written beside its place and renamed into it, so it is there whole
 or not at all. Loading checks the version, the checksums, the layout field by field, and every tensor's name and shape.
 
 Needs: torch, safetensors; huggingface_hub for hub ids. Does not hold optimizers or training state.
@@ -29,9 +30,7 @@ from stretto.agents.network import Network
 from stretto.core.config_file import from_json, to_json
 from stretto.core.errors import StrettoError, nearest, unknown
 from stretto.nn.lora import adapters
-from stretto.think.language import expert_weights
 from stretto.think.llama import download
-from stretto.think.pretrained import load_llama
 
 FORMAT = 1
 SHARD = 16 << 20
@@ -50,7 +49,7 @@ def save_pretrained(
 ) -> Path:
     """Write a network to `directory`, which must not be there yet, and return it.
 
-    `dtype`: bfloat16 or float32. `only`: "trained" leaves out what packages bring, "all" nothing. `facts`: anything
+    `dtype`: bfloat16 or float32. `only`: "trained" leaves out what is as it was built, "all" nothing. `facts`: anything
     that JSON can hold, for people. Raises StrettoError for a live or merged network and when the disk refuses.
     """
     for what, name, known in (("dtype", dtype, DTYPES), ("choice of tensors", only, ("trained", "all"))):
@@ -61,6 +60,7 @@ def save_pretrained(
     if directory.is_file() or (directory.is_dir() and any(directory.iterdir())):
         raise StrettoError(f"Expected a new directory for a checkpoint, but '{directory}' is there. Choose another.")
     left_out = _untouched(network) if only == "trained" else set()
+    drawn = sorted(name for name in left_out if not _is_packaged(network, name))
     tensors = {name: tensor for name, tensor in network.state_dict().items() if name not in left_out}
     head = {
         "format": FORMAT,
@@ -70,6 +70,7 @@ def save_pretrained(
         "network": to_json(network.config),
         "layout": network.layout.signature(),
         "facts": dict(facts or {}),
+        "drawn": drawn,
     }
     part = directory.with_name(f".{directory.name}.part")
     try:
@@ -108,7 +109,8 @@ def load(network: Network, name: Path | str) -> Network:
     _check_layout(network, head, directory)
     found = _read_shards(directory, head)
     state = network.state_dict()
-    given = {name for name in state if _is_packaged(network, name)} if head["only"] == "trained" else set()
+    packaged = {name for name in state if _is_packaged(network, name)} if head["only"] == "trained" else set()
+    given = packaged | set(head.get("drawn", ()))
     _check_tensors(state, found, given, directory)
     with torch.no_grad():
         for key, tensor in found.items():
@@ -147,23 +149,10 @@ def _is_packaged(network: Network, name: str) -> bool:
 
 
 def _untouched(network: Network) -> set[str]:
-    """Names of the tensors that are still what a package brings."""
-    fresh: dict[str, Tensor] = {}
-    if network.config.ear.pretrained:
-        fresh |= {f"ear.{name}": tensor for name, tensor in network.config.ear.build().state_dict().items()}
-    if network.config.language:
-        shape, weights = load_llama(network.config.language)
-        del shape
-        config = network.backbone.config.experts["language"]
-        fresh |= {f"backbone.experts.language.{n}": t for n, t in expert_weights(config, weights).items()}
-        fresh |= {"tables.text.base": weights["embed.weight"]}
-        fresh |= {"tables.text.head.weight": weights["head.weight"]} if "head.weight" in weights else {}
-    return {
-        name
-        for name, tensor in network.state_dict().items()
-        if (first := fresh.get(name.replace(".base.weight", ".weight"), fresh.get(name))) is not None
-        and torch.equal(tensor, first.to(tensor))
-    }
+    """Names of the tensors that are still what a package brings or what the configuration's seed draws."""
+    fresh: Network = network.config.build()
+    state = network.state_dict()
+    return {name for name, tensor in fresh.state_dict().items() if torch.equal(state[name], tensor.to(state[name]))}
 
 
 def _pieces(name: str, tensor: Tensor, dtype: torch.dtype) -> Iterator[tuple[str, Tensor, int]]:

@@ -43,6 +43,7 @@ from stretto.core.clock import Stopwatch
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.look.encoders.conv import ConvTokens
+from stretto.think.layouts.listener200 import Listener200
 from stretto.think.layouts.tick200 import Tick200
 from stretto.train.acting.batches import Batches
 from stretto.train.acting.contexts import Contexts
@@ -69,17 +70,17 @@ class PolicyGoal(Configurable):
 
         seed: int = 0
         minutes: float = 0.0
-        net: str = "tiny"
+        net: str = "tiny-listener"
         eye: str = "conv"
         workers: int = 1
         threads: int = 1
-        expert: int = 30
-        rounds: int = 5
+        expert: int = 24
+        rounds: int = 3
         driven: int = 4
         episodes: int = 20
         first: int = 6_000
         between: int = 2_500
-        last: int = 5_000
+        last: int = 4_500
         data: str = ""
         steps: int = 0
         batch: int = 32
@@ -94,8 +95,8 @@ class PolicyGoal(Configurable):
         def tiny(cls) -> "PolicyGoal.Config":
             """Seconds of each phase."""
             return cls(
-                net="debug", expert=1, rounds=1, driven=1, episodes=1, first=6, between=4, last=4, batch=4, wordings=2,
-                pairs=1, sample=0, validate=4, stage=SeeAct.Config(held=4),
+                net="debug-listener", expert=1, rounds=1, driven=1, episodes=1, first=6, between=4, last=4, batch=4,
+                wordings=2, pairs=1, sample=0, validate=4, stage=SeeAct.Config(held=4),
             )  # fmt: skip
 
     def __init__(self, config: Config) -> None:
@@ -195,11 +196,11 @@ class PolicyGoal(Configurable):
 
     def _write(self, network: Network, goal: Path, facts: dict[str, object]) -> None:
         """The averaged weights as a checkpoint that hears and says nothing."""
-        names = network.layout.vocabularies["text"].names
-        table = network.tables["text"]
         with torch.no_grad():
-            for name in ("<blank>", "<silence>"):
-                table.bias[names.index(name)] = QUIET  # type: ignore[operator]
+            for name in ("heard", "say"):
+                table = network.layout[name].predicts
+                own = network.layout.token(name, "nothing") - network.layout.vocabularies[table].table.size
+                network.tables[table].bias[own] = QUIET  # type: ignore[operator]
         shutil.rmtree(goal, ignore_errors=True)
         save_pretrained(network.cpu(), goal, facts=facts)
         (self.folder / "recipe.json").write_text(json.dumps({"wrote": str(goal), **facts}))
@@ -215,9 +216,9 @@ def network_of(name: str, language: bool = True, eye: str = "conv") -> Network:
     """A fresh network of a size that sees one moment at a time; without its language model where only shards are."""
     config = size(name)
     layout = config.layout
-    assert isinstance(layout, Tick200.Config)
+    assert isinstance(layout, Tick200.Config | Listener200.Config)
     config = replace(config, layout=replace(layout, pictures=1))
-    if name == "debug":
+    if name.startswith("debug"):
         config = replace(config, eye=ConvTokens.Config(size=128, width=16, channels=(8, 8, 8, 8, 16)))
     if eye != "conv":
         chosen = registry.load("image_encoder", eye).Config(  # type: ignore[attr-defined]

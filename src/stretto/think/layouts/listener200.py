@@ -6,6 +6,9 @@ seen by nobody else. What is heard in a tick is fed to the language expert in th
 line. So the language model keeps its weights and its exact keys and values, whoever reads them was trained on the same,
 and three of four rows a tick leave its thirty layers. Heard tokens count time here, because on the counter of text they
 would move what is read apart.
+
+Only the act slot sees speech and heard tokens themselves: a stop need not wait until it is read. And what the arm does
+(picture, proprioception, chunk) follows from what it was told and what it sees, not from what it says.
 """
 
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ from stretto.think.layout import PINNED, TEXT, TIME, Layout, Stream, TextTable, 
 READING = ("system", "typed", "read")
 LANGUAGE = (*READING, "say")
 HEARING = ("speech", "heard")
-SEEING = ("playback", "image", "proprio", "chunk", "act")
+ARM = ("image", "proprio", "chunk")
 LEAD = ("<|im_start|>", "user", "<line>")
 TAIL = ("<|im_end|>", "<line>")
 
@@ -27,9 +30,7 @@ class Listener200(Layout):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """As `tick200`; `speech`: how many ticks speech and heard tokens stay visible. `act_hears`: the act slot also
-        sees speech and heard tokens themselves, a tick before their words are read.
-        """
+        """As `tick200`; `speech`: how many ticks speech and heard tokens stay visible."""
 
         tick_s: float = 0.2
         system: int = 32
@@ -40,7 +41,6 @@ class Listener200(Layout):
         camera_tokens: int = 16
         pictures: int = 3
         every: int = 2
-        act_hears: bool = False
 
         @classmethod
         def tiny(cls) -> "Listener200.Config":
@@ -48,15 +48,14 @@ class Listener200(Layout):
             return cls(system=4, typed=4, text=6, speech=3, camera_tokens=2, pictures=1)
 
     def __init__(self, config: Config, text: TextTable | None = None) -> None:
-        def seen(name: str, tokens: int, **rest: Any) -> Stream:
-            sees = {"sees": (*LANGUAGE, *SEEING)}
-            return Stream(name=name, expert="action", counter=TIME, tokens=tokens, **{**sees, **rest})
+        def seen(name: str, tokens: int, sees: tuple[str, ...] = (*READING, *ARM), **rest: Any) -> Stream:
+            return Stream(name=name, expert="action", counter=TIME, tokens=tokens, sees=sees, **rest)
 
         def fed(name: str, tokens: int, sees: tuple[str, ...], keep: int, **rest: Any) -> Stream:
             return Stream(name=name, expert="language", counter=TEXT, sees=sees, tokens=tokens, keep=keep, **rest)
 
         pictures = {"every": config.every, "keep": config.pictures}
-        acting = (*LANGUAGE, *SEEING, *(HEARING if config.act_hears else ()))
+        deciding = (*LANGUAGE, *HEARING, *ARM, "playback", "act")
         hearing: dict[str, Any] = {
             "expert": "listening",
             "counter": TIME,
@@ -68,7 +67,7 @@ class Listener200(Layout):
             fed("system", config.system, ("system",), PINNED),
             fed("typed", config.typed, READING, config.typed - 1),
             fed("read", 2 + len(LEAD) + len(TAIL), READING, config.text, repeats="heard", lead=LEAD, tail=TAIL),
-            seen("playback", 1),
+            seen("playback", 1, (*LANGUAGE, "playback")),
             seen("image", config.cameras * config.camera_tokens, mutual=True, **pictures),
             seen("proprio", 1, **pictures),
             seen("chunk", 1, every=config.every, head="flow"),
@@ -76,7 +75,7 @@ class Listener200(Layout):
             Stream(
                 name="heard", predicts="heard", marker="<heard>", nothing="<blank>", close="<|im_end|>", **hearing
             ),
-            seen("act", 1, sees=acting, predicts="act", marker="<act>"),
+            seen("act", 1, deciding, predicts="act", marker="<act>"),
             Stream(
                 name="say", expert="language", counter=TEXT, sees=(*LANGUAGE, "playback", "image", "proprio", "act"),
                 tokens=2, keep=config.text, predicts="text", marker="<say>", nothing="<silence>", close="<|im_end|>",

@@ -3,8 +3,9 @@
 Two speech embeddings in every tick; up to two `heard` tokens (a running transcript) and up to two `say` tokens; one
 `act` query, answered by `<move>` or `<halt>` and applied at the next control period; what is being played; in every
 second tick two cameras, proprioception and one action chunk, which a flow head reads from the action expert's last
-states. Speech, typed and heard see each other alone: not even what was said, whose states have seen the pictures. Say,
-image, proprioception and action see all.
+states. Speech, typed and heard see each other alone: not even what was said, whose states have seen the pictures. What
+the arm does (picture, proprioception, chunk) follows from what it was told and what it sees, not from what it says. Say
+and act see all.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from stretto.think.layout import PINNED, TEXT, TIME, Layout, Stream, TextTable, 
 
 HEARING = ("system", "typed", "speech", "heard")
 LANGUAGE = (*HEARING, "say")
-SEEING = ("playback", "image", "proprio", "chunk", "act")
+ARM = ("image", "proprio", "chunk")
 
 
 class Tick200(Layout):
@@ -50,8 +51,8 @@ class Tick200(Layout):
                 predicts="text", marker=marker, nothing=nothing, close="<|im_end|>",
             )  # fmt: skip
 
-        def seen(name: str, tokens: int, **rest: Any) -> Stream:
-            return Stream(name=name, expert="action", counter=TIME, sees=LANGUAGE + SEEING, tokens=tokens, **rest)
+        def seen(name: str, tokens: int, sees: tuple[str, ...] = HEARING + ARM, **rest: Any) -> Stream:
+            return Stream(name=name, expert="action", counter=TIME, sees=sees, tokens=tokens, **rest)
 
         pictures = {"every": config.every, "keep": config.pictures}
         streams = (
@@ -61,11 +62,11 @@ class Tick200(Layout):
             ),
             Stream(name="speech", expert="language", counter=TIME, sees=HEARING, tokens=2, keep=config.speech),
             slot("heard", HEARING, "<heard>", "<blank>"),
-            seen("playback", 1),
+            seen("playback", 1, (*LANGUAGE, "playback")),
             seen("image", config.cameras * config.camera_tokens, mutual=True, **pictures),
             seen("proprio", 1, **pictures),
             seen("chunk", 1, every=config.every, head="flow"),
-            seen("act", 1, predicts="act", marker="<act>"),
+            seen("act", 1, (*LANGUAGE, *ARM, "playback", "act"), predicts="act", marker="<act>"),
             slot("say", (*LANGUAGE, "playback", "image", "proprio", "act"), "<say>", "<silence>"),
         )
         super().__init__(

@@ -5,8 +5,9 @@ alone. So each wording goes through the language model once, in a plan written b
 sessions, and training joins the action expert to what was kept. Every phrase ends with the two ticks that are trained:
 one with pictures and a chunk, and the one after it, in which only the act slot is asked.
 
-An instruction comes typed or heard (the stream `heard`, two tokens a tick); half of a heard sentence is a phrase too,
-in which there is nothing to do yet; and an earlier instruction may stand before the one that holds.
+An instruction comes typed or heard (the stream `heard`, two tokens a tick). Half of a heard sentence is a phrase too,
+in which there is nothing to do yet. An earlier instruction may stand before the one that holds, and talk that changes
+nothing behind it (a question, a yes, words to somebody else); behind a stop there is nothing to do, until one goes on.
 
 Needs: a network with its language model to make a book; a book that was saved needs none. Wordings: data/talk_wide.py,
 split train.
@@ -26,10 +27,16 @@ from stretto.agents.network import Network
 from stretto.core.errors import StrettoError
 from stretto.core.rng import derive, generator
 from stretto.data import talk, talk_wide
+from stretto.data.hearing import MARKS
 from stretto.think.memory import Pair, Whole
 from stretto.think.plan import Plan, TickPlan, write
 from stretto.think.tokens import Tokens, gather
 from stretto.train.acting.contexts import NO_TASK
+
+IDLE = {"ask_scene": 4, "ask_general": 2, "facts": 1, "backchannel": 2, "side": 3, "hard": 3}
+"""What people say beside a task that goes on, and how often."""
+
+HALTING = {"stop": 4, "pause": 3, "never_mind": 1}
 
 GOALS = tuple(talk.GOALS)
 """The ten tasks; a context's `task` is a place in it, which is also LIBERO's number."""
@@ -37,14 +44,25 @@ GOALS = tuple(talk.GOALS)
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """One phrase before it is tokens: `text` for task `task`, after `earlier` for task `before`."""
+    """One phrase before it is tokens: `text` for task `task`, after `earlier` for task `before`; then the lines of
+    `later`. `whole`: all was said, and there is something to do if there is a task; else the arm should stand."""
 
     task: int
     text: str = ""
     before: int = NO_TASK
     earlier: str = ""
+    later: str = ""
     form: str = "typed"
     whole: bool = True
+
+    @property
+    def turns(self) -> list[str]:
+        """What was said, turn by turn; what is heard as hearing writes it, without a last mark while it goes on."""
+        some = [turn for turn in (self.earlier, self.text, *self.later.split("\n")) if turn]
+        if self.form == "typed":
+            return some
+        halved = not self.whole and not self.later
+        return [_heard(turn, halved and turn == self.text) for turn in some]
 
 
 def wordings(task: int, count: int, seed: int = 0) -> list[str]:
@@ -59,10 +77,25 @@ def wordings(task: int, count: int, seed: int = 0) -> list[str]:
 
 
 def sayings(each: int, pairs: int, seed: int = 0) -> list[Said]:
-    """What a book holds: `each` wordings a task, typed and heard; `pairs` times each task after each other; halves."""
+    """What a book holds: `each` wordings a task, typed and heard; `pairs` times each task after each other; halves;
+    talk that changes nothing, with a task before it and without one, and talk that halts the arm.
+    """
     said, rng = [Said(task=NO_TASK), Said(task=NO_TASK, form="heard")], generator(seed, "sayings")
     texts = [wordings(task, each, seed) for task in range(len(GOALS))]
+
+    def line(mix: dict[str, int]) -> str:
+        return talk_wide.draw_from(mix, int(rng.integers(2**31))).text
+
+    said += [Said(task=NO_TASK, text=line(IDLE), form=("heard", "typed")[k % 4 == 3]) for k in range(each)]
     for task, some in enumerate(texts):
+        for number in range(each // 2):
+            text, form = str(rng.choice(some)), ("heard", "typed")[number % 4 == 3]
+            idle, halt = line(IDLE), line(HALTING)
+            on = f"{halt}\n{line({'go_on': 1})}"
+            said.append(Said(task=task, text=text, later=on if number % 4 == 1 else idle, form=form))
+            if number % 2 == 0:
+                later = halt if number % 4 else f"{idle}\n{halt}"
+                said.append(Said(task=task, text=text, later=later, form=form, whole=False))
         for text in some:
             said += [Said(task=task, text=text), Said(task=task, text=text, form="heard")]
         said += [Said(task=task, text=str(rng.choice(some)), form="heard", whole=False) for _ in range(each // 4)]
@@ -78,6 +111,14 @@ def sayings(each: int, pairs: int, seed: int = 0) -> list[Said]:
                     )
                 )
     return said
+
+
+def _heard(text: str, half: bool) -> str:
+    """A sentence as hearing writes it (data/hearing.py), or the first half of it."""
+    words = text.replace(",", "").split()
+    words = words[: max(1, len(words) // 2)] if half else words
+    said = " ".join(words).rstrip(MARKS if half else "")
+    return said[0].upper() + said[1:] + ("" if half or said[-1] in MARKS else ".")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,8 +220,16 @@ class PhraseBook:
         parts["keys"][1:] = [torch.cat([first[0], keys], -1) for keys in parts["keys"][1:]]
         parts["values"][1:] = [torch.cat([first[1], values], -2) for values in parts["values"][1:]]
         said = [
-            Said(task=int(task), text=text, before=int(before), earlier=earlier, form=form, whole=whole == "True")
-            for task, text, before, earlier, form, whole in arrays["said"]
+            Said(
+                task=int(task),
+                text=text,
+                before=int(before),
+                form=form,
+                whole=whole == "True",
+                earlier=first,
+                later=last,
+            )
+            for task, text, before, first, last, form, whole in arrays["said"]
         ]
         return cls(said, parts)
 
@@ -249,13 +298,12 @@ def plan_of(network: Network, said: Said) -> Plan:
     layout = network.layout
     halt = layout.vocabularies["act"].id("<halt>")
     ticks: list[TickPlan] = []
-    for text, whole in ((said.earlier, True), (said.text, said.whole)):
+    for text in said.turns:
         ids = encode(network, text)
-        ids = ids if whole else ids[: max(1, len(ids) // 2)]
-        if ids and said.form == "typed":
-            ticks.append(TickPlan(content={"typed": ids}, said={"act": [halt]}))
-        elif ids:
-            words = [*ids, layout.token("heard", "close")] if whole else ids
+        if said.form == "typed":
+            ticks.append(TickPlan(content={"typed": ids[: layout["typed"].tokens]}, said={"act": [halt]}))
+        else:
+            words = [*ids, layout.token("heard", "close")] if text[-1] in MARKS else ids
             size = layout["heard"].tokens
             ticks += [
                 TickPlan(said={"heard": words[at : at + size], "act": [halt]}) for at in range(0, len(words), size)

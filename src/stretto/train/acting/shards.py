@@ -6,10 +6,11 @@ A run may end at any moment; the next one makes what is missing. With one worker
 import json
 import multiprocessing
 import signal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +75,13 @@ def _done(left: Sequence[Order], workers: int, more: Callable[[], bool]) -> Iter
         return
     todo = iter(left)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin) as pool:
-        running = {pool.submit(fulfil, order) for order in _some(todo, workers)}
+        running = {pool.submit(fulfil, order) for order in islice(todo, workers)}
         while running:
             ready, running = wait(running, return_when=FIRST_COMPLETED)
             for future in ready:
                 yield future.result()
             if more():
-                running |= {pool.submit(fulfil, order) for order in _some(todo, len(ready))}
-
-
-def _some(todo: Iterable[Order], count: int) -> Iterator[Order]:
-    return (order for order, _ in zip(todo, range(count), strict=False))
+                running |= {pool.submit(fulfil, order) for order in islice(todo, len(ready))}
 
 
 def _begin() -> None:
