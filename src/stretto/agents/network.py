@@ -211,5 +211,7 @@ def _with_language(backbone: Backbone.Config, shape: LlamaShape) -> Backbone.Con
             f"The language model's keys and values are {shape.kv_heads} x {shape.head}; experts that cannot join it: "
             f"{', '.join(wrong)}. Set their kv_heads and head to the same."
         )
-    experts: dict[str, ExpertConfig] = {**backbone.experts, "language": config_of(shape)}
+    language = config_of(shape)
+    experts: dict[str, ExpertConfig] = {**backbone.experts, "language": language}
+    experts |= {name: language.adapted("language", e.rank) for name, e in experts.items() if e.of == "language"}
     return Backbone.Config(experts=experts)

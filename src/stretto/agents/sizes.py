@@ -2,6 +2,7 @@
 
 debug: 16 wide, random, for tests · tiny: SmolLM2-135M, Whisper-tiny's encoder, an action expert of ten layers ·
 debug-listener, tiny-listener: the same with a listening expert, so that the language expert only reads ·
+debug-duplex, tiny-duplex: what speaks and what decides are these experts with adapters, which learn last ·
 base: SmolLM2-1.7B's geometry · 8b: Llama-3.1-8B's geometry twice, as ELLSA. The last two are counted on
 the meta device.
 """
@@ -64,6 +65,27 @@ def tiny_listener() -> Network.Config:
     return replace(config, layout=Listener200.Config(), backbone=Backbone.Config(experts=experts))
 
 
+def _duplex(config: Network.Config, speaking: int, deciding: int) -> Network.Config:
+    """A size with a listening expert, and adapters of these ranks for what speaks and what decides."""
+    experts = dict(config.backbone.experts)
+    experts["speaking"] = experts["language"].adapted("language", speaking)
+    experts["deciding"] = experts["action"].adapted("action", deciding)
+    assert isinstance(config.layout, Listener200.Config)
+    return replace(config, layout=replace(config.layout, adapted=True), backbone=Backbone.Config(experts=experts))
+
+
+def debug_duplex() -> Network.Config:
+    """`debug-listener` with adapters."""
+    return _duplex(debug_listener(), speaking=2, deciding=2)
+
+
+def tiny_duplex() -> Network.Config:
+    """`tiny-listener` with adapters, one moment of pictures at a time: the shipped agent."""
+    config = tiny_listener()
+    assert isinstance(config.layout, Listener200.Config)
+    return _duplex(replace(config, layout=replace(config.layout, pictures=1)), speaking=8, deciding=8)
+
+
 def base() -> Network.Config:
     """SmolLM2-1.7B's geometry with an action expert of a third of its depth and half of its width."""
     action = ExpertConfig(depth=8, width=1024, heads=32, kv_heads=32, head=64, ffn=3072, theta=10_000.0)
@@ -93,8 +115,10 @@ def _large(
 SIZES: dict[str, Callable[[], Network.Config]] = {
     "debug": debug,
     "debug-listener": debug_listener,
+    "debug-duplex": debug_duplex,
     "tiny": tiny,
     "tiny-listener": tiny_listener,
+    "tiny-duplex": tiny_duplex,
     "base": base,
     "8b": ellsa8b,
 }

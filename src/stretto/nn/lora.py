@@ -1,7 +1,7 @@
 """Low-rank adapters on linear layers: y = W x + (alpha / rank) · B A x, W frozen (Hu et al., 2021).
 
 Merging adds the product to W, so that the live model pays nothing for it; unmerging gives back the very bits of W,
-because they are kept, not subtracted.
+because they are kept, not subtracted. `BorrowedLoRA` leaves the layer where it is, for whoever uses it without.
 """
 
 from collections.abc import Iterator
@@ -60,6 +60,28 @@ class LoRA(nn.Module):
         if self._kept is not None:
             self.base.weight.copy_(self._kept)
             self._kept = None
+
+
+class BorrowedLoRA(nn.Module):
+    """An adapter on a linear layer that stays with its owner: its weight is neither copied nor counted here, and has
+    whatever form it has there, quantised or not. Starts as the layer itself."""
+
+    def __init__(self, owner: nn.Module, name: str, rank: int) -> None:
+        """The layer is `owner.name`."""
+        super().__init__()
+        base = getattr(owner, name)
+        self._owner, self._name = (owner,), name  # in a tuple: it is no part of this module
+        self.down = nn.Parameter(torch.randn(rank, base.in_features) / rank**0.5 / 10)
+        self.up = nn.Parameter(torch.zeros(base.out_features, rank))
+
+    @property
+    def weight(self) -> Tensor:
+        """The sum of both, while the owner has a weight."""
+        return getattr(self._owner[0], self._name).weight + self.up @ self.down
+
+    def forward(self, x: Float[Tensor, "... inner"]) -> Float[Tensor, "... outer"]:
+        """The layer as its owner has it, and the adapter."""
+        return getattr(self._owner[0], self._name)(x) + (x @ self.down.T.to(x.dtype)) @ self.up.T.to(x.dtype)
 
 
 def adapt(module: nn.Module, rank: int, names: tuple[str, ...] = ("qkv", "out", "gate_up", "down")) -> list[LoRA]:

@@ -17,7 +17,7 @@ every token and selects afterwards; here tokens are gathered by expert, and noth
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
@@ -25,10 +25,10 @@ from torch import Tensor, nn
 
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
-from stretto.core.errors import StrettoError
+from stretto.core.errors import StrettoError, unknown
 from stretto.nn.attention import attend, bias_of
 from stretto.nn.rope import turns
-from stretto.think.expert import Expert, ExpertConfig, Layer
+from stretto.think.expert import AdaptedExpert, Expert, ExpertConfig, Layer
 from stretto.think.layout import Layout
 from stretto.think.memory import Exchange, Memory, Rings, Whole
 from stretto.think.tokens import Tokens
@@ -70,7 +70,11 @@ class Backbone(nn.Module, Configurable):
         self._known: dict[tuple[object, ...], tuple[Tensor, Tensor, tuple[tuple[int, slice], ...]]] = {}
         self.depth = max(expert.depth for expert in config.experts.values())
         _check(config, layout, self.depth)
-        self.experts = nn.ModuleDict({name: Expert(config.experts[name]) for name in layout.experts})
+        self.experts = nn.ModuleDict()
+        for name in sorted(layout.experts, key=lambda name: bool(config.experts[name].of)):
+            expert = config.experts[name]
+            base = cast(Expert, self.experts[expert.of]) if expert.of else None
+            self.experts[name] = Expert(expert) if base is None else AdaptedExpert(expert, base)
         stands = {name: config.experts[name].places(self.depth) for name in layout.experts}
         self.stands: list[dict[str, int]] = [
             {name: places.index(layer) for name, places in stands.items() if layer in places}
@@ -190,6 +194,7 @@ def _check(config: Backbone.Config, layout: Layout, deepest: int) -> None:
             f"Change `kv_heads` and `head` of all but one."
         )
     for name, expert in config.experts.items():
+        _check_adapted(name, expert, config.experts)
         places = expert.places(deepest)
         if (
             len(places) != expert.depth
@@ -204,3 +209,17 @@ def _check(config: Backbone.Config, layout: Layout, deepest: int) -> None:
             raise StrettoError(
                 f"Expert '{name}': {expert.heads} query heads do not divide by {expert.kv_heads} kv heads."
             )
+
+
+def _check_adapted(name: str, expert: ExpertConfig, experts: Mapping[str, ExpertConfig]) -> None:
+    if not expert.of:
+        return
+    base = experts.get(expert.of)
+    if base is None or base.of:
+        others = [other for other, some in experts.items() if not some.of]
+        raise unknown(f"expert that '{name}' adapts", expert.of, others)
+    if expert.rank < 1 or replace(expert, of="", rank=0) != base:
+        raise StrettoError(
+            f"Expert '{name}' is '{expert.of}' with adapters: expected a rank of at least 1 and all else as there, got "
+            f"{expert}. Make it with experts['{expert.of}'].adapted('{expert.of}', rank)."
+        )

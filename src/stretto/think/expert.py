@@ -5,13 +5,14 @@ and values, so that all can be read by all. Width, depth, feed-forward, rotary b
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
 from stretto.core.config import Config as BaseConfig
+from stretto.nn.lora import BorrowedLoRA
 from stretto.nn.norm import RMSNorm
 from stretto.nn.rope import turn
 from stretto.nn.swiglu import SwiGLU
@@ -20,7 +21,8 @@ from stretto.nn.swiglu import SwiGLU
 @dataclass(frozen=True, kw_only=True)
 class ExpertConfig(BaseConfig):
     """`kv_heads` and `head` must be those of all experts; `joins`: the layers of the deepest expert that this one's
-    layers stand in, () for an even spread that ends with the last one.
+    layers stand in, () for an even spread that ends with the last one. `of`: the expert that this one is, but for
+    adapters of `rank`; all else must then be that one's.
     """
 
     depth: int = 2
@@ -32,6 +34,12 @@ class ExpertConfig(BaseConfig):
     theta: float = 10_000.0
     eps: float = 1e-5
     joins: tuple[int, ...] = ()
+    of: str = ""
+    rank: int = 0
+
+    def adapted(self, of: str, rank: int) -> "ExpertConfig":
+        """This expert, named `of`, with adapters."""
+        return replace(self, of=of, rank=rank)
 
     def places(self, deepest: int) -> tuple[int, ...]:
         """The layers of the deepest expert that this expert's layers stand in."""
@@ -93,3 +101,52 @@ class Expert(nn.Module):
                 if name.endswith(("out.weight", "down.weight")):
                     scale /= (2 * self.config.depth) ** 0.5
                 weight.copy_(torch.randn(weight.shape, generator=generator) * scale)
+
+
+class AdaptedFeedForward(SwiGLU):
+    """Another layer's feed-forward with adapters."""
+
+    def __init__(self, base: SwiGLU, rank: int) -> None:
+        nn.Module.__init__(self)
+        self.gate_up = BorrowedLoRA(base, "gate_up", rank)  # type: ignore[assignment]
+        self.down = BorrowedLoRA(base, "down", rank)  # type: ignore[assignment]
+
+
+class AdaptedLayer(Layer):
+    """Another layer with adapters; the norms are that one's."""
+
+    def __init__(self, base: Layer, rank: int) -> None:
+        nn.Module.__init__(self)
+        self.config = base.config
+        self._base = (base,)
+        self.qkv = BorrowedLoRA(base, "qkv", rank)  # type: ignore[assignment]
+        self.out = BorrowedLoRA(base, "out", rank)  # type: ignore[assignment]
+        self.ffn = AdaptedFeedForward(base.ffn, rank)
+
+    @property
+    def norm1(self) -> RMSNorm:  # type: ignore[override]
+        """The other layer's."""
+        return self._base[0].norm1
+
+    @property
+    def norm2(self) -> RMSNorm:  # type: ignore[override]
+        """The other layer's."""
+        return self._base[0].norm2
+
+
+class AdaptedExpert(Expert):
+    """Another expert with adapters of `config.rank`. It begins as that one."""
+
+    def __init__(self, config: ExpertConfig, base: Expert) -> None:
+        nn.Module.__init__(self)
+        self.config = config
+        self._base = (base,)
+        self.layers = nn.ModuleList(AdaptedLayer(layer, config.rank) for layer in base.layers)  # type: ignore[arg-type]
+
+    @property
+    def norm(self) -> RMSNorm:  # type: ignore[override]
+        """The other expert's."""
+        return self._base[0].norm
+
+    def initialise(self, generator: torch.Generator | None = None) -> None:
+        """Nothing: adapters begin at zero."""

@@ -1,10 +1,10 @@
 """What the backbone attends over: the tokens of the call alone (`Whole`), or a live session's rings as well (`Rings`).
 
-Both put keys into columns in one order (experts in the layout's order; within an expert first the streams on text, then
-those on time), and both hand out the columns' bookkeeping, to which think/visibility.py applies. A ring has a fixed
-number of columns per stream, enough for what its retention may show at once; a stream's n-th stored token stands in
-column n modulo that number. A pass writes its tokens first and attends over them; only then is it known which of them
-are stored (`keep`): the others are overwritten by what comes next.
+Both put keys into columns in one order (experts that stand in more layers first; within an expert first the streams on
+text, then those on time), and both hand out the columns' bookkeeping, to which think/visibility.py applies. A ring has
+a fixed number of columns per stream, enough for what its retention may show at once; a stream's n-th stored token
+stands in column n modulo that number. A pass writes its tokens first and attends over them; only then is it known which
+of them are stored (`keep`): the others are overwritten by what comes next.
 """
 
 from collections.abc import Mapping, Sequence
@@ -82,7 +82,7 @@ class Rings:
         self.start = torch.zeros_like(self.size)
         self.spare: dict[str, int] = {}
         streams: list[int] = []
-        for expert in layout.experts:
+        for expert in sorted(layout.experts, key=lambda name: -sum(name in layer for layer in present)):
             for place in layout.order(expert):
                 self.start[place] = len(streams)
                 streams += [place] * layout.streams[place].capacity

@@ -29,6 +29,8 @@ class TokenTable(nn.Module):
         """The rows of `ids`."""
         if self.base is None:
             return nn.functional.embedding(ids, self.own)
+        if not len(self.own):
+            return nn.functional.embedding(ids, self.base).to(self.own.dtype)
         size = len(self.base)
         ours = nn.functional.embedding((ids - size).clamp(min=0), self.own)
         theirs = nn.functional.embedding(ids.clamp(max=size - 1), self.base)
@@ -65,7 +67,8 @@ class BorrowedTable(nn.Module):
     """Embeds and scores the tokens of another expert's table in an expert of its own `width`.
 
     A row of the table goes through `narrow` on its way in, a state through `wide` on its way out, so that the whole
-    vocabulary of a language model costs a small expert two matrices. The table itself stays with its owner.
+    vocabulary of a language model costs a small expert two matrices, and one of the lender's width nothing. The table
+    itself stays with its owner.
     """
 
     def __init__(self, vocabulary: Vocabulary, width: int, lender: TokenTable, lent: int) -> None:
@@ -75,9 +78,11 @@ class BorrowedTable(nn.Module):
         self._lender = (lender,)  # in a tuple: its weights are no weights of this module
         self.own = nn.Parameter(torch.randn(len(vocabulary.names), width) * width**-0.5)
         self.bias = nn.Parameter(torch.zeros(len(vocabulary.names)))
-        self.narrow = nn.Linear(lent, width)
-        self.wide = nn.Linear(width, lent)
-        nn.init.normal_(self.wide.weight, std=0.1 * width**-0.5)
+        self.narrow: nn.Module = nn.Identity()
+        self.wide: nn.Module = nn.Identity()
+        if width != lent:
+            self.narrow, self.wide = nn.Linear(lent, width), nn.Linear(width, lent)
+            nn.init.normal_(self.wide.weight, std=0.1 * width**-0.5)
 
     def embed(self, ids: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch width"]:
         """The rows of `ids`."""
@@ -85,7 +90,7 @@ class BorrowedTable(nn.Module):
         assert base is not None
         ours = nn.functional.embedding((ids - size).clamp(min=0), self.own)
         rows = nn.functional.embedding(ids.clamp(max=size - 1), base)
-        theirs = self.narrow(rows.to(self.narrow.weight.dtype))
+        theirs = self.narrow(rows.to(self.own.dtype))
         return torch.where((ids < size)[..., None], theirs.to(ours.dtype), ours)
 
     def logits(

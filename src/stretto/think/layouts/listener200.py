@@ -7,6 +7,10 @@ line. So the language model keeps its weights and its exact keys and values, who
 and three of four rows a tick leave its thirty layers. Heard tokens count time here, because on the counter of text they
 would move what is read apart.
 
+With `adapted`, what is said and what is decided stand on experts of their own, `speaking` and `deciding`: the language
+and the action expert with adapters (`ExpertConfig.of`). Then both can learn when and what, and what is read, seen and
+drawn as a chunk stays to the bit what it was.
+
 Only the act slot sees speech and heard tokens themselves: a stop need not wait until it is read. And what the arm does
 (picture, proprioception, chunk) follows from what it was told and what it sees, not from what it says.
 """
@@ -30,7 +34,7 @@ class Listener200(Layout):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """As `tick200`; `speech`: how many ticks speech and heard tokens stay visible."""
+        """As `tick200`; `speech`: how many ticks speech and heard tokens stay visible. `adapted`: see above."""
 
         tick_s: float = 0.2
         system: int = 32
@@ -41,6 +45,7 @@ class Listener200(Layout):
         camera_tokens: int = 16
         pictures: int = 3
         every: int = 2
+        adapted: bool = False
 
         @classmethod
         def tiny(cls) -> "Listener200.Config":
@@ -49,12 +54,14 @@ class Listener200(Layout):
 
     def __init__(self, config: Config, text: TextTable | None = None) -> None:
         def seen(name: str, tokens: int, sees: tuple[str, ...] = (*READING, *ARM), **rest: Any) -> Stream:
-            return Stream(name=name, expert="action", counter=TIME, tokens=tokens, sees=sees, **rest)
+            return Stream(name=name, counter=TIME, tokens=tokens, sees=sees, **{"expert": "action", **rest})
 
         def fed(name: str, tokens: int, sees: tuple[str, ...], keep: int, **rest: Any) -> Stream:
             return Stream(name=name, expert="language", counter=TEXT, sees=sees, tokens=tokens, keep=keep, **rest)
 
-        pictures = {"every": config.every, "keep": config.pictures}
+        pictures: dict[str, Any] = {"every": config.every, "keep": config.pictures}
+        speaking, acting = ("speaking", "deciding") if config.adapted else ("language", "action")
+        spoken = "say" if config.adapted else "text"
         deciding = (*LANGUAGE, *HEARING, *ARM, "playback", "act")
         hearing: dict[str, Any] = {
             "expert": "listening",
@@ -75,21 +82,25 @@ class Listener200(Layout):
             Stream(
                 name="heard", predicts="heard", marker="<heard>", nothing="<blank>", close="<|im_end|>", **hearing
             ),
-            seen("act", 1, deciding, predicts="act", marker="<act>"),
+            seen("act", 1, deciding, expert=acting, predicts="act", marker="<act>"),
             Stream(
-                name="say", expert="language", counter=TEXT, sees=(*LANGUAGE, "playback", "image", "proprio", "act"),
-                tokens=2, keep=config.text, predicts="text", marker="<say>", nothing="<silence>", close="<|im_end|>",
+                name="say", expert=speaking, counter=TEXT, sees=(*LANGUAGE, "playback", "image", "proprio", "act"),
+                tokens=2, keep=config.text, predicts=spoken, marker="<say>", nothing="<silence>", close="<|im_end|>",
             ),
         )  # fmt: skip
         table = text or TextTable()
+        own, borrowed = ("<say>", "<silence>"), {"table": table, "borrows": "text"}
+        vocabularies = {
+            "text": Vocabulary(expert="language", names=() if config.adapted else own, table=table),
+            "heard": Vocabulary(expert="listening", names=("<heard>", "<blank>"), **borrowed),  # type: ignore[arg-type]
+            "act": Vocabulary(expert=acting, names=("<act>", "<halt>", "<move>")),
+        }
+        if config.adapted:
+            vocabularies["say"] = Vocabulary(expert=speaking, names=own, **borrowed)  # type: ignore[arg-type]
         super().__init__(
             name="listener200",
             tick_s=config.tick_s,
             steps=2,
             streams=streams,
-            vocabularies={
-                "text": Vocabulary(expert="language", names=("<say>", "<silence>"), table=table),
-                "heard": Vocabulary(expert="listening", names=("<heard>", "<blank>"), table=table, borrows="text"),
-                "act": Vocabulary(expert="action", names=("<act>", "<halt>", "<move>")),
-            },
+            vocabularies=vocabularies,
         )

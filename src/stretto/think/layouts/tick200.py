@@ -54,7 +54,7 @@ class Tick200(Layout):
         def seen(name: str, tokens: int, sees: tuple[str, ...] = HEARING + ARM, **rest: Any) -> Stream:
             return Stream(name=name, expert="action", counter=TIME, sees=sees, tokens=tokens, **rest)
 
-        pictures = {"every": config.every, "keep": config.pictures}
+        pictures: dict[str, Any] = {"every": config.every, "keep": config.pictures}
         streams = (
             Stream(name="system", expert="language", counter=TEXT, sees=("system",), tokens=config.system, keep=PINNED),
             Stream(
