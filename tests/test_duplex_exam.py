@@ -10,7 +10,6 @@ from stretto.agents.zero import Zero
 from stretto.bench.card import Trial
 from stretto.bench.card_workers import outcomes
 from stretto.bench.duplex import arms, play, tables
-from stretto.bench.duplex.director import Director, Prompt, Reaction, acting, reached, stands
 from stretto.bench.duplex.facts import Truth
 from stretto.bench.duplex.gallery import cut, worst
 from stretto.bench.duplex.lost import lost_rows
@@ -19,7 +18,6 @@ from stretto.bench.duplex.play import Exam
 from stretto.bench.duplex.refusals import SPARE, VISUAL
 from stretto.bench.duplex.scenario import Case, Sheet, paused
 from stretto.bench.duplex.scenarios import SCENARIOS, ask_scene
-from stretto.bench.duplex.watched import Watched
 from stretto.bench.duplex_cascade import DuplexCascade
 from stretto.core.clock import VirtualClock
 from stretto.core.errors import StrettoError
@@ -42,6 +40,8 @@ from stretto.data.voices import speakers
 from stretto.runtime.delays import NoDelays
 from stretto.runtime.jobs import DrawnJobs
 from stretto.runtime.world import World
+from stretto.sessions.users.director import Director, Prompt, Reaction, acting, reached, stands
+from stretto.sessions.watched import Watched
 
 TASKS = tuple(talk.GOALS)
 CONTEXT = Context(

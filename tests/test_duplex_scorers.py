@@ -2,10 +2,11 @@
 
 import pytest
 
-from stretto.bench.duplex import injected, scene, scorers, spoken
+from stretto.bench.duplex import injected, scorers, spoken
 from stretto.bench.duplex.facts import Said
 from stretto.bench.duplex.puppet import DT, Puppet, constant
 from stretto.bench.duplex.spoken import Stretch
+from stretto.sessions import scene
 
 TOLD = Said(role="instruct", text="go", start=1.0, end=3.0)
 PAUSE = Said(role="pause", text="wait", start=5.6, end=6.0)

@@ -70,6 +70,12 @@ def test_a_training_that_was_killed_and_resumed_has_the_loss_curve_of_one_that_w
         assert torch.equal(weight, loop_of(tmp_path / "whole").averaged[name])
 
 
+def test_parts_computed_at_once_make_the_same_steps_as_one_after_the_other(tmp_path):
+    for name, together in (("one", 1), ("two", 2)):
+        loop_of(tmp_path / name, together=together).run()
+    assert rows(tmp_path / "one") == rows(tmp_path / "two")
+
+
 def test_the_loss_falls_and_there_is_something_to_look_at(tmp_path):
     loop_of(tmp_path, steps=60).run()
     losses = [row["loss"] for row in rows(tmp_path) if row["kind"] == "train"]

@@ -1,7 +1,7 @@
 """Questions with known answers, and what people say that is not for the robot; each wording belongs to one split.
 
 General questions have short factual answers with their key words: an answer is right when all words of one wording are
-in it. Questions about the scene have a type; what is true is the scene's business (bench/duplex/scene.py). Corrections
+in it. Questions about the scene have a type; what is true is the scene's business (sessions/scene.py). Corrections
 name another place for the same thing. Backchannels and side talk ask for nothing.
 
 Needs: nothing. Does not know who speaks.

@@ -162,20 +162,28 @@ class PolicyGoal(Configurable):
         goal = self.folder / ("policy" if end == total else f"driver-{number + 1}")
         if goal.is_dir():
             return True
-        torch.set_num_threads(c.threads)
+        torch.set_num_threads(1 if device.name == "cpu" else c.threads)
         network = network_of(c.net, language=not c.data, eye=c.eye)
         book = self._book(network)
         contexts = Contexts(shards)
         held = contexts.rows["episode"] % 20 == 0
         rows = np.flatnonzero(~held)
         need = tuple(float(share) for share in 0.5 + self._shares(number + 1)) if number else ()
-        batches = Batches.Config(size=c.batch, seed=c.seed, need=need).build(contexts, book, rows)
+        parts = c.threads if device.name == "cpu" and c.batch % c.threads == 0 else 1
+        batches = Batches.Config(size=c.batch // parts, seed=c.seed, need=need).build(contexts, book, rows)
         check = np.flatnonzero(held) if held.any() else rows
         proof = Batches.Config(size=min(c.batch, 32), seed=1).build(contexts, book, check)
         self.say(f"{len(contexts)} contexts, {int(held.sum())} of them held out; {len(book)} phrases; to step {end}")
         stage = c.stage.build(network, batches, proof, device.name, None if c.data or not c.sample else _roll_out)
         loop: Loop = Loop.Config(
-            steps=total, lr=c.lr, seed=c.seed, validate=c.validate, sample=c.sample, log=min(20, c.validate)
+            steps=total,
+            lr=c.lr,
+            seed=c.seed,
+            accumulate=parts,
+            together=parts,
+            validate=c.validate,
+            sample=c.sample,
+            log=min(20, c.validate),
         ).build(stage, self.folder, device, self.say)
         if not loop.run(self._left(), end):
             return False

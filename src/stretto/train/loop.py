@@ -11,6 +11,7 @@ first steps) are those that are validated, sampled and shipped. Files in `folder
 Does not know what is trained (train/stage.py).
 """
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,8 +46,9 @@ class Loop(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`accumulate`: parts of a step whose gradients are summed. `ema`: decay of the averaged weights. `log`,
-        `validate`, `sample`: every so many steps, 0 is never. `save_s`: seconds between checkpoints.
+        """`accumulate`: parts of a step whose gradients are summed, `together` of them at once, each in a thread of its
+        own: small networks gain little from threads inside their products. `ema`: decay of the averaged weights.
+        `log`, `validate`, `sample`: every so many steps, 0 is never. `save_s`: seconds between checkpoints.
         """
 
         steps: int = 20_000
@@ -54,6 +56,7 @@ class Loop(Configurable):
         decay: float = 0.02
         clip: float = 1.0
         accumulate: int = 1
+        together: int = 1
         ema: float = 0.9995
         schedule: Schedule.Config = field(default_factory=Schedule.Config)
         seed: int = 0
@@ -75,6 +78,7 @@ class Loop(Configurable):
         self.optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.98), fused=True)
         self.step = 0
         self._pool = ThreadPoolExecutor(AHEAD) if device.name != "cpu" else None
+        self._parts = ThreadPoolExecutor(config.together, initializer=lambda: torch.set_num_threads(1))
         self._coming: dict[tuple[int, int], Future] = {}
         folder.mkdir(parents=True, exist_ok=True)
         self._resume()
@@ -105,13 +109,14 @@ class Loop(Configurable):
     def _one(self) -> dict[str, float]:
         """One step of the optimizer."""
         c, terms = self.config, dict[str, float]()
-        for part in range(c.accumulate):
-            generator = torch.Generator(self.device.name).manual_seed(derive(c.seed, "step", self.step, part))
-            with self.device.products():
-                loss, told = self.stage.loss(self._batch(part), generator)
-            (loss / c.accumulate).backward()
-            for name, value in {"loss": loss.detach(), **told}.items():
+        run = self._parts.map if c.together > 1 else map
+        parts = list(run(self._part, range(c.accumulate)))
+        for told, _ in parts:
+            for name, value in told.items():
                 terms[name] = terms.get(name, 0.0) + float(value) / c.accumulate
+        for place, weight in enumerate(self.weights.values()):
+            some = [grad for _, grads in parts if (grad := grads[place]) is not None]
+            weight.grad = functools.reduce(torch.add, some) if some else None
         norm = torch.nn.utils.clip_grad_norm_(list(self.weights.values()), c.clip)
         if not torch.isfinite(norm):
             raise StrettoError(
@@ -126,6 +131,14 @@ class Loop(Configurable):
         keep = min(c.ema, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(list(self.averaged.values()), list(self.weights.values()), 1 - keep)
         return {**terms, "grad": float(norm), "lr": lr}
+
+    def _part(self, part: int) -> tuple[dict[str, Tensor], tuple[Tensor | None, ...]]:
+        """One part of a step: what its loss tells, and the gradients of all weights."""
+        generator = torch.Generator(self.device.name).manual_seed(derive(self.config.seed, "step", self.step, part))
+        with self.device.products():
+            loss, told = self.stage.loss(self._batch(part), generator)
+        grads = torch.autograd.grad(loss / self.config.accumulate, list(self.weights.values()), allow_unused=True)
+        return {"loss": loss.detach(), **told}, grads
 
     def _batch(self, part: int) -> Any:
         """The batch of this step; beside a GPU, threads make those of the next steps meanwhile."""

@@ -21,51 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from stretto.bench.duplex.director import Director, Prompt
 from stretto.bench.duplex.scenario import Case, Sheet
 from stretto.core.errors import StrettoError, unknown
 from stretto.core.protocols import Context, Voice
-from stretto.core.signals import Act, Image, Observation, Output, SkillRequest, Sound, Speech
-from stretto.sessions.score import stop_word_end
-
-REACT_S = 0.1
-"""How long after the end of a line the scripted arm reacts, at the least; its tick comes on top."""
-
-
-class Prompted:
-    """An agent that knows the script and sees the truth: reacts to each line once it was said. Privileged."""
-
-    privileged = True
-
-    def __init__(self, director: Director, voice: Voice) -> None:
-        self.director, self.voice = director, voice
-
-    def start(self, context: Context) -> int:
-        """The state is the number of lines it has reacted to."""
-        return 0
-
-    def step(self, obs: Observation, state: int) -> tuple[Output, int]:
-        """The reactions that are due."""
-        skill: list[SkillRequest] = []
-        act, speech = Act.KEEP, []
-        said = self.director.said
-        while state < len(said) and self._heard(state) <= obs.t:
-            reaction = self.director.prompts[state].reaction
-            if reaction.goal:
-                skill.append(SkillRequest(verb="start", goal=reaction.goal))
-            act = Act.HALT if reaction.halt else Act.MOVE if reaction.move else act
-            text = reaction.answers.get(self.director.world.truth[-1].answer, "") or reaction.say
-            speech += [self.voice.speak(text)] if text else []
-            state += 1
-        say = " ".join(piece.text for piece in speech)
-        return Output(act=act, skill=tuple(skill), speech=tuple(speech), say=say), state
-
-    def _heard(self, number: int) -> float:
-        """When a line can have been heard: at its end, a stop at the end of the stop word."""
-        said, halts = self.director.said[number], self.director.prompts[number].reaction.halt
-        assert said.speech is not None
-        end = stop_word_end(said.speech.words, said.speech.end) if halts else said.speech.end
-        return said.t + end + REACT_S
+from stretto.core.signals import Image, Observation, Output, Sound, Speech
+from stretto.sessions.prompted import Prompted
+from stretto.sessions.users.director import Director, Prompt
 
 
 class Shown:

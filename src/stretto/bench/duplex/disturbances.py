@@ -1,10 +1,10 @@
 """Sounds that ask for nothing while the arm moves: the task must succeed, without a stop and without an answer."""
 
 from stretto.bench.duplex import scorers
-from stretto.bench.duplex.director import Prompt, acting
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.scenario import Case, Row, Sheet, row
 from stretto.core.signals import Speech
+from stretto.sessions.users.director import Prompt, acting
 
 ROLE = "disturbance"
 

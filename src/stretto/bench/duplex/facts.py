@@ -14,25 +14,9 @@ from stretto.core.protocols import Utterance
 from stretto.core.signals import Sound, Word
 from stretto.runtime.world import Step
 from stretto.sessions.trace import Tick, Trace
+from stretto.sessions.watched import Truth
 
 VOICE_RATE = 22_050
-
-
-@dataclass(frozen=True, kw_only=True)
-class Truth:
-    """The world at `t`, the end of a control period.
-
-    `holds`: the watched goals whose predicate is true. `held`: the object in the hand, or "". `height`: metres between
-    the touched object's lowest point and what is under it. `contact`: both fingers touch something. `answer`: the true
-    answer to the episode's question, as a key of scene.py.
-    """
-
-    t: float
-    holds: frozenset[str] = frozenset()
-    held: str = ""
-    height: float = 0.0
-    contact: bool = False
-    answer: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

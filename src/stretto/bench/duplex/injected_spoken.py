@@ -6,13 +6,14 @@ from sound to verdict.
 
 from collections.abc import Callable
 
-from stretto.bench.duplex import scene, spoken
+from stretto.bench.duplex import spoken
 from stretto.bench.duplex.facts import VOICE_RATE
 from stretto.bench.duplex.injected import Injected, Rng
 from stretto.bench.duplex.puppet import Puppet, placed
 from stretto.core.protocols import Recogniser, Voice
 from stretto.core.rng import generator
 from stretto.core.sound import at_rate
+from stretto.sessions import scene
 
 ASKED_END = 3.0
 CONFIRM = "Okay, I will put the bowl on the stove."

@@ -7,9 +7,9 @@ and a scan of all pairs, one after the other and late in the first); so a failur
 from collections.abc import Sequence
 
 from stretto.bench.duplex import scorers
-from stretto.bench.duplex.director import Prompt, Reaction, When
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.scenario import Case, Row, Sheet, row
+from stretto.sessions.users.director import Prompt, Reaction, When
 
 DRAWER, MIDDLE = "open the top drawer and put the bowl inside", "open the middle drawer of the cabinet"
 PLATE, CHEESE = "push the plate to the front of the stove", "put the cream cheese in the bowl"

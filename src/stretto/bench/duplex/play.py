@@ -15,11 +15,9 @@ from typing import Any
 import numpy as np
 
 from stretto.bench.duplex.arms import Arm, open_arm, other_goal
-from stretto.bench.duplex.director import Director
 from stretto.bench.duplex.facts import Episode, episode_of
 from stretto.bench.duplex.scenario import Case, Row, Sheet
 from stretto.bench.duplex.scenarios import SCENARIOS
-from stretto.bench.duplex.watched import Watched
 from stretto.core.clock import VirtualClock
 from stretto.core.errors import StrettoError
 from stretto.core.protocols import Context, Recogniser, Voice
@@ -30,6 +28,8 @@ from stretto.runtime.flight import Recorded
 from stretto.runtime.world import World
 from stretto.sessions.session import Session, SessionFault
 from stretto.sessions.trace import Tick, Trace
+from stretto.sessions.users.director import Director
+from stretto.sessions.watched import Watched
 
 LONGEST_S = 75.0
 """No session is longer than this."""

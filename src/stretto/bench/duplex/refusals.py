@@ -4,9 +4,9 @@ Half of the defective cases are sentences that are valid in another scene: the t
 ask for what makes no sense, for what no arm can do, or for something else altogether.
 """
 
-from stretto.bench.duplex.director import Prompt, Reaction
 from stretto.bench.duplex.pairs import BOTTLE, CHEESE, ON_CABINET, ON_PLATE, ON_STOVE, PLATE, RACK
 from stretto.bench.duplex.scenario import Case
+from stretto.sessions.users.director import Prompt, Reaction
 
 VISUAL = (
     (ON_STOVE, "bowl"),

@@ -14,15 +14,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from stretto.bench.duplex.director import Director, Prompt, Reaction, When
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.scorers import LIMIT_S
-from stretto.bench.duplex.watched import Answer, Arrangement, Watched
 from stretto.core.protocols import Recogniser, Voice
 from stretto.core.rng import derive, generator
-from stretto.core.signals import Sound, Speech, Word
+from stretto.core.signals import Speech
 from stretto.data import talk
 from stretto.data.voices import speakers
+from stretto.sessions.users.director import Director, Prompt, Reaction, When, paused
+from stretto.sessions.watched import Answer, Arrangement, Watched
 
 Row = dict[str, Any]
 ONSET_S = (0.5, 4.0)
@@ -145,23 +145,6 @@ class Case:
         """A question, 0.5 s to `latest_s` after its moment has come."""
         wait = self.between(ONSET_S[0], latest_s, role, "onset")
         return Prompt(role=role, speech=self.speak(text), when=when, wait_s=wait, reaction=reaction, polite=True)
-
-
-def paused(speech: Speech, seconds: float, rng: np.random.Generator) -> Speech:
-    """The speech with a silence between two of its words; with fewer than three words unchanged."""
-    if len(speech.words) < 3:
-        return speech
-    k = int(rng.integers(1, len(speech.words)))
-    cut_s = (speech.words[k - 1].end + speech.words[k].start) / 2
-    rate = speech.sound.rate
-    cut, fade = round(cut_s * rate), max(1, rate // 200)
-    before, after = speech.sound.samples[:cut].copy(), speech.sound.samples[cut:].copy()
-    before[-fade:] *= np.linspace(1, 0, len(before[-fade:]), dtype=np.float32)
-    after[:fade] *= np.linspace(0, 1, len(after[:fade]), dtype=np.float32)
-    samples = np.concatenate([before, np.zeros(round(seconds * rate), np.float32), after])
-    moved = [Word(w.text, w.start + seconds * (i >= k), w.end + seconds * (i >= k)) for i, w in enumerate(speech.words)]
-    sound = Sound(samples=samples.astype(np.float32), rate=rate)
-    return Speech(text=speech.text, sound=sound, words=tuple(moved), speaker=speech.speaker)
 
 
 def row(name: str, value: bool | float, **fields: Any) -> Row:

@@ -1,11 +1,11 @@
 """A general question while the arm moves: answer it aloud and go on to the goal."""
 
 from stretto.bench.duplex import scorers, spoken
-from stretto.bench.duplex.director import Reaction, acting
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools, row
 from stretto.bench.duplex.scorers import NO_AUDIO_S, Verdict
 from stretto.data import questions
+from stretto.sessions.users.director import Reaction, acting
 
 LEAST_S = 6.0
 """The answer may come this late, however early the goal is reached."""

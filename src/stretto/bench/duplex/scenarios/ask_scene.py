@@ -3,14 +3,15 @@
 import functools
 from collections import Counter
 
-from stretto.bench.duplex import scene, scorers, spoken
-from stretto.bench.duplex.director import Reaction, acting, holding
+from stretto.bench.duplex import scorers, spoken
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools, row
 from stretto.bench.duplex.scenarios.ask_general import LEAST_S, dialogue
 from stretto.bench.duplex.scorers import NO_AUDIO_S
 from stretto.core.rng import generator
 from stretto.data import questions
+from stretto.sessions import scene
+from stretto.sessions.users.director import Reaction, acting, holding
 
 HOLD_S = 1.5
 """While something is in the hand the question must come soon."""

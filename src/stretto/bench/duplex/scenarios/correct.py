@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from stretto.bench.duplex.director import Prompt, Reaction, acting
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.pairs import BOTTLE, DRAWER, ON_CABINET, ON_PLATE, ON_STOVE, RACK, judge_switch
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools
 from stretto.data import questions
+from stretto.sessions.users.director import Prompt, Reaction, acting
 
 PLACES = {
     ON_STOVE: "on the stove",

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from stretto.bench.duplex import scorers, spoken
-from stretto.bench.duplex.director import Reaction
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.refusals import OTHER, refusable, visual
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools, row
-from stretto.bench.duplex.watched import Arrangement
 from stretto.data import questions
+from stretto.sessions.users.director import Reaction
+from stretto.sessions.watched import Arrangement
 
 WATCH_S = 7.0
 

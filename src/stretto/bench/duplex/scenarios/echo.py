@@ -1,11 +1,11 @@
 """The agent's own voice comes back into its microphone while it acts and answers: go on, and do not answer yourself."""
 
 from stretto.bench.duplex import scorers
-from stretto.bench.duplex.director import Reaction, acting
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools, row
 from stretto.bench.duplex.scenarios.ask_general import LEAST_S
 from stretto.data import questions
+from stretto.sessions.users.director import Reaction, acting
 
 SENTENCES_APART_S = 0.8
 GAIN = (0.1, 0.3)

@@ -1,10 +1,10 @@
 """Wait, then go on: stand within 2 s, stay until told to go on, then reach the goal that was given first."""
 
 from stretto.bench.duplex import scorers
-from stretto.bench.duplex.director import Prompt, Reaction, acting, stands
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools, row
 from stretto.sessions import measures
+from stretto.sessions.users.director import Prompt, Reaction, acting, stands
 
 
 def sheet(case: Case) -> Sheet:

@@ -5,14 +5,14 @@ else the onset is drawn again. The floor is the same motion with zero commands f
 """
 
 from stretto.bench.duplex import scorers
-from stretto.bench.duplex.director import Director, Prompt, Reaction, acting
 from stretto.bench.duplex.facts import Episode, Said
 from stretto.bench.duplex.pairs import TYPICAL_S
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools, row
-from stretto.bench.duplex.watched import Watched
 from stretto.core.signals import Word
 from stretto.sessions import measures
 from stretto.sessions.score import stop_word_end
+from stretto.sessions.users.director import Director, Prompt, Reaction, acting
+from stretto.sessions.watched import Watched
 
 MOVING = 0.05
 """m/s at the word's end."""

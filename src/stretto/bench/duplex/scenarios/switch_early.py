@@ -1,9 +1,9 @@
 """Another task before the hand has reached anything: 0.1 to 0.8 s after the first motion."""
 
-from stretto.bench.duplex.director import acting
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.pairs import judge_switch, switch_sheet
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools
+from stretto.sessions.users.director import acting
 
 
 def sheet(case: Case) -> Sheet:

@@ -1,9 +1,9 @@
 """Another task when the first is nearly done: at 70 to 95 % of the time that the experts usually need."""
 
-from stretto.bench.duplex.director import acting
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.pairs import TYPICAL_S, judge_switch, pair, switch_sheet
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools
+from stretto.sessions.users.director import acting
 
 
 def sheet(case: Case) -> Sheet:

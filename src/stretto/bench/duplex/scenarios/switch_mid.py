@@ -1,10 +1,10 @@
 """Another task in contact: up to 0.6 s after both fingers touch something."""
 
-from stretto.bench.duplex.director import grasping
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.pairs import PLATE, judge_switch, pair, switch_sheet
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools
-from stretto.bench.duplex.watched import Watched
+from stretto.sessions.users.director import grasping
+from stretto.sessions.watched import Watched
 
 
 def sheet(case: Case) -> Sheet:

@@ -4,7 +4,7 @@ from stretto.bench.duplex import scorers, spoken
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.refusals import SPARE, visual
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools, row
-from stretto.bench.duplex.watched import Arrangement
+from stretto.sessions.watched import Arrangement
 
 
 def sheet(case: Case) -> Sheet:

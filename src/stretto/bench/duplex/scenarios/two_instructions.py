@@ -1,10 +1,10 @@
 """Two whole tasks in a row without a reset: the second is said once the first is done."""
 
 from stretto.bench.duplex import scorers
-from stretto.bench.duplex.director import reached
 from stretto.bench.duplex.facts import Episode
 from stretto.bench.duplex.pairs import pair
 from stretto.bench.duplex.scenario import Case, Row, Sheet, Tools, row
+from stretto.sessions.users.director import reached
 
 
 def sheet(case: Case) -> Sheet:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stretto.bench.duplex.facts import Truth
 from stretto.envs.experts.libero_goal.motion import BOTTLE, BOWL, CABINET, CHEESE, PLATE, Hand, shifted
 from stretto.envs.libero_scene import Scene
 from stretto.runtime.world import Report, Step, World
@@ -22,6 +21,23 @@ _GRASPED = (BOWL, CHEESE, BOTTLE)
 _OPEN_M = -0.16
 
 Answer = Callable[[Any], str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """The world at `t`, the end of a control period.
+
+    `holds`: the watched goals whose predicate is true. `held`: the object in the hand, or "". `height`: metres between
+    the touched object's lowest point and what is under it. `contact`: both fingers touch something. `answer`: the true
+    answer to the episode's question, as a key of scene.py.
+    """
+
+    t: float
+    holds: frozenset[str] = frozenset()
+    held: str = ""
+    height: float = 0.0
+    contact: bool = False
+    answer: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stretto.bench.duplex.watched import Arrangement
 from stretto.envs.experts.libero_goal.answers import place_of
 from stretto.envs.experts.libero_goal.motion import BOTTLE, BOWL, CABINET, CHEESE, Hand
+from stretto.sessions.watched import Arrangement
 
 Wordings = tuple[tuple[str, ...], ...]
 

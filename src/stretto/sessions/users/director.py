@@ -1,4 +1,4 @@
-"""The person of an exam: says each line when what they see of the world calls for it, never by what the agent reports.
+"""A person with a script who looks at the robot: speaks when the world calls for it, not when the agent reports.
 
 A `Prompt` waits for `when` (a condition on the watched world: the arm moves, holds something, has reached a goal), then
 `wait_s`, and if `polite` until the robot has been quiet for a moment. If the condition has not come after `patience_s`
@@ -8,9 +8,11 @@ the line is said all the same, and the prompt is marked as missed: a stop that s
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from stretto.bench.duplex.watched import Watched, moved
+import numpy as np
+
 from stretto.core.protocols import Utterance
-from stretto.core.signals import Event, Kind, Speech
+from stretto.core.signals import Event, Kind, Sound, Speech, Word
+from stretto.sessions.watched import Watched, moved
 
 When = Callable[[Watched, float], bool]
 """(the world, since the last line ended) -> whether the moment has come."""
@@ -125,3 +127,20 @@ class Director:
                 self._speaking = True
             elif event.kind in (Kind.SPEECH_STOPPED, Kind.SPEECH_CUT):
                 self._speaking, self._quiet_from = False, event.t
+
+
+def paused(speech: Speech, seconds: float, rng: np.random.Generator) -> Speech:
+    """The speech with a silence between two of its words; with fewer than three words unchanged."""
+    if len(speech.words) < 3:
+        return speech
+    k = int(rng.integers(1, len(speech.words)))
+    cut_s = (speech.words[k - 1].end + speech.words[k].start) / 2
+    rate = speech.sound.rate
+    cut, fade = round(cut_s * rate), max(1, rate // 200)
+    before, after = speech.sound.samples[:cut].copy(), speech.sound.samples[cut:].copy()
+    before[-fade:] *= np.linspace(1, 0, len(before[-fade:]), dtype=np.float32)
+    after[:fade] *= np.linspace(0, 1, len(after[:fade]), dtype=np.float32)
+    samples = np.concatenate([before, np.zeros(round(seconds * rate), np.float32), after])
+    moved = [Word(w.text, w.start + seconds * (i >= k), w.end + seconds * (i >= k)) for i, w in enumerate(speech.words)]
+    sound = Sound(samples=samples.astype(np.float32), rate=rate)
+    return Speech(text=speech.text, sound=sound, words=tuple(moved), speaker=speech.speaker)
