@@ -7,6 +7,7 @@ the line is said all the same, and the prompt is marked as missed: a stop that s
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ MOVING_M = 0.02
 class Reaction:
     """What an arm that knows the script does once a line was said: follow a goal, halt, move on, say something.
 
-    `truth`: say the true answer of the scene instead of `say`, which then holds a sentence for each answer.
+    `answers`: what to say by the key of the scene's true answer, and `answer`: by the scene itself; else `say`.
     """
 
     goal: str = ""
@@ -33,6 +34,7 @@ class Reaction:
     move: bool = False
     say: str = ""
     answers: dict[str, str] = field(default_factory=dict)
+    answer: Callable[[Any], str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

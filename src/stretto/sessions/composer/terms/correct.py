@@ -1,0 +1,45 @@
+"""A correction: the same thing to another place, or a task that is taken back for another in one breath."""
+
+from stretto.data import questions
+from stretto.sessions.composer.draw import Draw
+from stretto.sessions.composer.plot import Plot
+from stretto.sessions.users.director import Prompt, Reaction, acting
+
+PLACES = {
+    "bowl": {
+        "on the stove": "put the bowl on the stove",
+        "on top of the cabinet": "put the bowl on top of the cabinet",
+        "on the plate": "put the bowl on the plate",
+    },
+    "wine bottle": {
+        "on top of the cabinet": "put the wine bottle on top of the cabinet",
+        "on the rack": "put the wine bottle on the rack",
+    },
+}
+"""Where a thing may go, by the words of a correction."""
+
+
+def add(plot: Plot, draw: Draw) -> Plot:
+    """While the arm carries a thing somewhere: no, somewhere else; otherwise a task with a slip of the tongue."""
+    number = len(plot.prompts)
+    others = {place: goal for places in PLACES.values() if plot.goal in places.values()
+              for place, goal in places.items() if goal != plot.goal}  # fmt: skip
+    if plot.moving and others:
+        place = draw.pick(list(others), "correct", number)
+        speech, goal = (
+            draw.speak(draw.pick(questions.corrections(place, draw.split), "correct how", number)),
+            others[place],
+        )
+    elif not plot.moving:
+        goal = draw.pick(draw.tasks, "correct", number)
+        speech = draw.line("correct", number, goal=goal)
+    else:
+        return plot
+    prompt = Prompt(
+        role="correct",
+        speech=speech,
+        when=acting if plot.moving else None,
+        wait_s=draw.between(0.2, 2.5, "correct wait", number),
+        reaction=Reaction(goal=goal, move=True),
+    )
+    return plot.then(prompt, goal=goal, halted=False)

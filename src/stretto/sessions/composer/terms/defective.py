@@ -1,0 +1,53 @@
+"""An instruction that cannot be met: say so, and stand. Half of them are valid in another scene: a thing is hidden."""
+
+from dataclasses import replace
+
+from stretto.data import questions
+from stretto.sessions.composer.draw import Draw
+from stretto.sessions.composer.plot import Plot
+from stretto.sessions.composer.terms.instruct import asked
+from stretto.sessions.users.director import Prompt, Reaction
+from stretto.sessions.watched import Arrangement
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "put the bowl on the stove": ("bowl", "stove"),
+    "put the wine bottle on top of the cabinet": ("wine bottle",),
+    "open the top drawer and put the bowl inside": ("bowl",),
+    "put the bowl on top of the cabinet": ("bowl",),
+    "push the plate to the front of the stove": ("plate", "stove"),
+    "put the cream cheese in the bowl": ("cream cheese", "bowl"),
+    "turn on the stove": ("stove",),
+    "put the bowl on the plate": ("bowl", "plate"),
+    "put the wine bottle on the rack": ("wine bottle",),
+}
+"""What a task cannot do without, of what can be hidden."""
+
+VISUAL = 0.5
+KINDS = ("semantic", "motion", "out_of_context")
+REFUSALS = ("I cannot do that, it is not possible.", "Sorry, I cannot do that.", "I cannot do that.")
+
+
+def add(plot: Plot, draw: Draw) -> Plot:
+    """At the beginning only: the scene must still be as it was placed."""
+    if plot.prompts:
+        return plot
+    if draw.chance(VISUAL, "defective visual"):
+        goal = draw.pick(list(NEEDS), "defective goal")
+        hidden = draw.pick(NEEDS[goal], "defective hidden")
+        plot = asked(replace(plot, arrangement=Arrangement(hidden=(hidden,))), draw, goal)
+        return _refused(plot, f"I cannot do that, there is no {hidden} here.")
+    if draw.chance(0.5, "defective wide"):
+        saying = draw.saying("defective")
+        speech, missing = draw.speak(saying), saying.topic if len(saying.topic.split()) < 3 else ""
+        reply = f"I cannot do that, there is no {missing} here." if missing else draw.pick(REFUSALS, "refusal")
+    else:
+        kind = draw.pick(KINDS, "defective kind")
+        speech = draw.speak(draw.pick(questions.asides(kind, draw.split), "defective words"))
+        reply = draw.pick(REFUSALS, "refusal")
+    wait = draw.between(0.5, 3.0, "defective wait")
+    return plot.then(Prompt(role="defective", speech=speech, wait_s=wait, reaction=Reaction(say=reply)))
+
+
+def _refused(plot: Plot, reply: str) -> Plot:
+    last = replace(plot.prompts[-1], role="defective", reaction=Reaction(say=reply))
+    return replace(plot, prompts=(*plot.prompts[:-1], last), goal="", watch=())
