@@ -66,12 +66,14 @@ def tiny_listener() -> Network.Config:
 
 
 def _duplex(config: Network.Config, speaking: int, deciding: int) -> Network.Config:
-    """A size with a listening expert, and adapters of these ranks for what speaks and what decides."""
+    """A size with a listening expert, and adapters of these ranks for what speaks and decides; it sees one moment."""
     experts = dict(config.backbone.experts)
     experts["speaking"] = experts["language"].adapted("language", speaking)
     experts["deciding"] = experts["action"].adapted("action", deciding)
     assert isinstance(config.layout, Listener200.Config)
-    return replace(config, layout=replace(config.layout, adapted=True), backbone=Backbone.Config(experts=experts))
+    return replace(
+        config, layout=replace(config.layout, adapted=True, pictures=1), backbone=Backbone.Config(experts=experts)
+    )
 
 
 def debug_duplex() -> Network.Config:
@@ -80,10 +82,8 @@ def debug_duplex() -> Network.Config:
 
 
 def tiny_duplex() -> Network.Config:
-    """`tiny-listener` with adapters, one moment of pictures at a time: the shipped agent."""
-    config = tiny_listener()
-    assert isinstance(config.layout, Listener200.Config)
-    return _duplex(replace(config, layout=replace(config.layout, pictures=1)), speaking=8, deciding=8)
+    """`tiny-listener` with adapters: the shipped agent."""
+    return _duplex(tiny_listener(), speaking=8, deciding=8)
 
 
 def base() -> Network.Config:

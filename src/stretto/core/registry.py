@@ -72,6 +72,7 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "recipe": {
         "spotter": "stretto.train.spotter:SpotterTraining",
+        "duplex": "stretto.recipes.duplex:DuplexTraining",
         "hear": "stretto.recipes.hear:HearTraining",
         "policy_goal": "stretto.recipes.policy_goal:PolicyGoal",
     },

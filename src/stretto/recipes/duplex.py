@@ -1,0 +1,175 @@
+"""The duplex agent: when to speak and what to say, when to move and when to stand, on top of what hears and what acts.
+
+    stretto train duplex --set policy=out/policy_goal/policy --set hear=out/hear/listener/weights
+        1. sessions    composed in the live world (sessions/composer), 480 for training, 60 of development: half a
+                       minute a session and worker, out/duplex/data
+        2. heard       what the network that hears has heard of them: minutes
+        3. training    the adapters of what speaks and what decides, 6 000 sessions
+        4. checkpoint  out/duplex/agent, for `stretto run --agent duplex --set weights=out/duplex/agent`
+
+    stretto train duplex … --minutes 60        a piece; the same command goes on
+    stretto train duplex --size debug --out out/try          seconds: does it run? (random weights, a perfect ear)
+
+What hears, reads, looks and draws chunks rests, so the new agent hears and acts exactly as the two it is made of.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from stretto.agents.checkpoint import digest, from_pretrained, save_pretrained
+from stretto.agents.duplex import SYSTEM
+from stretto.agents.network import Network
+from stretto.agents.sizes import size
+from stretto.core.clock import Stopwatch
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.train.acting.phrases import encode
+from stretto.train.acting.stage import TRAINED as ACTING
+from stretto.train.device import choose
+from stretto.train.duplex.episodes import Episodes, heard_truly
+from stretto.train.duplex.shards import Job, Session, make_sessions
+from stretto.train.duplex.stage import DuplexStage, heard_by
+from stretto.train.hear import LISTENING
+from stretto.train.loop import Loop
+from stretto.train.schedule import Schedule
+
+SILENT = 3.0
+"""First score of saying nothing: nearly all asks are silent."""
+
+
+class DuplexTraining(Configurable):
+    """The recipe `duplex`."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`policy`, `hear`: directories of the checkpoints that act and that hear; "" of none: random weights, and a
+        perfect ear. `train`, `dev`: sessions. `minutes` of one call, 0 is to the end."""
+
+        size: str = "tiny-duplex"
+        policy: str = ""
+        hear: str = ""
+        train: int = 480
+        dev: int = 60
+        minutes: float = 0.0
+        workers: int = 2
+        threads: int = 2
+        seed: int = 0
+        episodes: Episodes.Config = field(default_factory=Episodes.Config)
+        stage: DuplexStage.Config = field(default_factory=DuplexStage.Config)
+        loop: Loop.Config = field(
+            default_factory=lambda: Loop.Config(
+                steps=1_500,
+                lr=1e-3,
+                decay=0.0,
+                ema=0.995,
+                accumulate=4,
+                together=2,
+                validate=100,
+                sample=300,
+                schedule=Schedule.Config(warmup=50),
+            )
+        )
+
+        @classmethod
+        def tiny(cls) -> "DuplexTraining.Config":
+            """Seconds, but for the simulator."""
+            return cls(
+                size="debug-duplex",
+                train=2,
+                dev=1,
+                workers=1,
+                threads=1,
+                episodes=Episodes.Config.tiny(),
+                stage=DuplexStage.Config.tiny(),
+                loop=Loop.Config(steps=4, log=2, validate=2, sample=2, accumulate=2),
+            )
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def run(self, folder: Path, say: Callable[[str], None]) -> None:
+        """Go on with what is missing in `folder` until it is done or the minutes are over."""
+        c, watch = self.config, Stopwatch()
+        network = assembled(c.size, c.policy, c.hear)
+        left = c.minutes or None
+        if (folder / "agent").is_dir():
+            say(f"done: {folder / 'agent'}")
+            return
+        found: dict[str, list[Session]] = {}
+        for split, count in (("dev", c.dev), ("train", c.train)):
+            job = Job(folder=folder / "data" / split, voices=folder / "speech", split=split, count=count,
+                      ear=network.config.ear)  # fmt: skip
+            files = make_sessions(job, c.workers, say, left)
+            if len(files) < count:
+                return
+            found[split] = [Session.load(path) for path in files]
+            left = max(0.01, c.minutes - watch.seconds() / 60) if c.minutes else None
+        self.learn(folder, network, found["train"], found["dev"], left, say)
+
+    def learn(
+        self, folder: Path, network: Network, train: Sequence[Session], dev: Sequence[Session], minutes: float | None,
+        say: Callable[[str], None],
+    ) -> bool:  # fmt: skip
+        """Train on sessions; whether it is finished, and the checkpoint written."""
+        c, device = self.config, choose()
+        torch.set_num_threads(1 if device.name == "cpu" else c.threads)
+        system = network.text.encode(SYSTEM, special=True) if network.text else [1]
+        parts = []
+        for name, sessions in (("train", train), ("dev", dev)):
+            heard = self._heard(folder / f"heard_{name}.json", network, sessions, system, say)
+            seen = Episodes(c.episodes, network.layout, sessions, heard, lambda text: encode(network, text), system)
+            parts.append(seen)
+        stage = c.stage.build(network, *parts, device.name)
+        loop: Loop = c.loop.build(stage, folder, device, say)
+        if not loop.run(minutes):
+            return False
+        with loop.average():
+            facts = {"recipe": "duplex", "steps": loop.step, "sessions": len(train)}
+            say(f"done: {save_pretrained(network.cpu(), folder / 'agent', facts=facts)}")
+        return True
+
+    def _heard(
+        self, path: Path, network: Network, sessions: Sequence[Session], system: Sequence[int],
+        say: Callable[[str], None],
+    ) -> list[list[list[int]]]:  # fmt: skip
+        """What is heard of the sessions, kept in a file; by a perfect ear where no network hears."""
+        if not self.config.hear:
+            close = network.layout.token("heard", "close")
+            return [heard_truly(session, lambda text: encode(network, text), close) for session in sessions]
+        made_of = {"by": digest(self.config.hear), "seeds": [session.seed for session in sessions]}
+        if path.is_file() and (kept := json.loads(path.read_text()))["of"] == made_of:
+            return list(kept["heard"])
+        say(f"hearing {len(sessions)} sessions")
+        heard = heard_by(network, sessions, system)
+        path.write_text(json.dumps({"of": made_of, "heard": heard}))
+        return heard
+
+
+def assembled(name: str, policy: str = "", hear: str = "") -> Network:
+    """A network of a size with adapters, made of one that acts and one that hears; its adapters change nothing yet."""
+    network: Network = size(name).build()
+    state = network.state_dict()
+    with torch.no_grad():
+        for source, hears in ((policy, False), (hear, True)):
+            taken = from_pretrained(source).state_dict() if source else {}
+            for key, tensor in taken.items():
+                if key in state and (_hears(key) if hears else _acts(key)):
+                    state[key].copy_(tensor)
+        network.when["deciding"].copy_(network.when["action"])
+        own = network.layout.token("say", "nothing") - network.layout.vocabularies["say"].table.size
+        network.tables["say"].bias[own] = SILENT  # type: ignore[operator]
+    return network
+
+
+def _hears(key: str) -> bool:
+    """Whether a tensor belongs to what hears."""
+    return key.startswith(LISTENING)
+
+
+def _acts(key: str) -> bool:
+    """Whether a tensor belongs to what acts."""
+    return key.startswith((*ACTING, "place.")) and not _hears(key)

@@ -1,0 +1,195 @@
+"""Composed sessions as batches of tokens: only those rows are kept that somebody learns from or sees.
+
+A session is planned by the cursor that also drives life (think/plan.py): what was heard in each tick, what should be
+said and done. An ask that adds nothing leaves no trace, so most silent asks and most pictures can be left out without
+changing any other row (a test compares with the whole). What is kept: all sound and text; all that is said; asks around
+the moments when something changes, and some others; pictures that these asks see.
+
+    episodes = Episodes.Config().build(layout, sessions, heard, encode)
+    batch = episodes(step, part)
+
+Needs: sessions (shards.py) and what a network that hears has heard of them. Does not know the network.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.core.rng import generator
+from stretto.core.signals import Word
+from stretto.data.hearing import written
+from stretto.think.cursor import Row
+from stretto.think.layout import Layout
+from stretto.think.plan import Plan, TickPlan, write
+from stretto.think.tokens import Tokens, gather, targets_of
+from stretto.train.duplex.labels import ANY, Labels, labels_of, tick_of
+from stretto.train.duplex.shards import Session
+
+Heard = Sequence[Sequence[int]]
+"""What was heard of a session, tick by tick: tokens, the close of a turn among them."""
+
+Encode = Callable[[str], list[int]]
+
+PASSING = ("playback", "act")
+"""Streams that no later tick sees."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """One session. `targets`: slot -> what it should say (1, asks), -1 where nothing is learned; `begins` (1, asks):
+    which asks of say stand where nothing is being said."""
+
+    tokens: Mapping[str, Tokens]
+    targets: Mapping[str, Tensor]
+    begins: Tensor
+    features: Tensor
+    playback: Tensor
+    pictures: Tensor
+    proprio: Tensor
+
+
+def heard_truly(session: Session, encode: Encode, close: int, delay: int = 1, most: int = 2) -> list[list[int]]:
+    """What a perfect ear would have heard: the words, `delay` ticks after each was spoken, `most` tokens a tick."""
+    due: list[tuple[int, int]] = []
+    for line in session.lines:
+        words = [Word(word.text, word.start, word.end) for word in line.words]
+        for piece, t in written(line.text, words):
+            due += [(tick_of(t, session.tick_s) + delay, token) for token in (encode(piece) if piece else [close])]
+    heard: list[list[int]] = []
+    for tick in range(session.ticks):
+        heard.append([])
+        while due and due[0][0] <= tick and len(heard[-1]) < most and close not in heard[-1]:
+            heard[-1].append(due.pop(0)[1])
+    return heard
+
+
+class Episodes(Configurable):
+    """Draws sessions, and of each which silent asks are learned from."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`around`: ticks on either side of a change in which every ask counts; `others`: asks elsewhere. `flipped`:
+        share of act asks in whose slot stands something else than what was decided last."""
+
+        around: int = 3
+        others: int = 12
+        flipped: float = 0.2
+        seed: int = 0
+
+        @classmethod
+        def tiny(cls) -> "Episodes.Config":
+            """Few asks."""
+            return cls(around=1, others=3)
+
+    def __init__(
+        self, config: Config, layout: Layout, sessions: Sequence[Session], heard: Sequence[Heard], encode: Encode,
+        system: Sequence[int] = (),
+    ) -> None:  # fmt: skip
+        self.config, self.layout, self.sessions, self.heard, self.encode = config, layout, sessions, heard, encode
+        self.system = list(system)
+        act = layout.vocabularies["act"]
+        self._acts = [act.id("<halt>"), act.id("<move>"), act.id("<act>")]
+        self._close = {name: layout.token(name, "close") for name in ("heard", "say")}
+
+    def __len__(self) -> int:
+        return len(self.sessions)
+
+    def __call__(self, *index: int | str) -> Batch:
+        """The session of that index, under drawn asks."""
+        rng = generator(self.config.seed, "duplex", *index)
+        return self.batch(int(rng.integers(len(self))), rng)
+
+    def labels(self, number: int) -> Labels:
+        """What should be said and done in a session."""
+        session = self.sessions[number]
+        closes = [tick for tick, said in enumerate(self.heard[number]) if self._close["heard"] in said]
+        return labels_of(session.lines, session.finished, closes, session.ticks, session.tick_s)
+
+    def asks(self, number: int, labels: Labels, rng: np.random.Generator | None) -> set[int]:
+        """Ticks whose asks count; without a generator all of them."""
+        session = self.sessions[number]
+        if rng is None:
+            return set(range(session.ticks))
+        turns = [tick for tick, said in enumerate(self.heard[number]) if self._close["heard"] in said]
+        changes = [*(1 + np.flatnonzero(np.diff(labels.act))).tolist(), *(tick for tick, _ in labels.say), *turns]
+        wide = range(-self.config.around, self.config.around + 1)
+        near = {tick + k for tick in changes for k in wide}
+        some = rng.choice(session.ticks, min(self.config.others, session.ticks), replace=False).tolist()
+        return {tick for tick in (*near, *some) if 0 <= tick < session.ticks}
+
+    def batch(self, number: int, rng: np.random.Generator | None = None) -> Batch:
+        """A session; without a generator whole."""
+        session, labels = self.sessions[number], self.labels(number)
+        asked = self.asks(number, labels, rng)
+        every = self.layout["image"].every
+        shown = [tick for tick in session.pictured if any(tick + k in asked for k in range(every))]
+        plan = self.plan(number, labels, set(shown))
+        rows, stored, targets = self._kept(plan, asked, labels, rng)
+        tokens = gather(self.layout, [rows], [stored])
+        found = targets_of(self.layout, tokens, [targets])
+        say = tokens[self.layout["say"].expert]
+        at = [session.pictured.index(tick) for tick in shown]
+        played = sorted({row.tick for row in rows if self.layout.streams[row.stream].name == "playback"})
+        return Batch(
+            tokens=tokens,
+            targets={name: found[name] for name in ("act", "say")},
+            begins=~say.open[:, say.stream == self.layout.index["say"]],
+            features=torch.from_numpy(session.features.astype(np.float32)).flatten(0, 1)[None],
+            playback=torch.from_numpy(session.playback[played])[None],
+            pictures=torch.from_numpy(np.stack([session.pictures(tick) for tick in shown]))
+            if shown
+            else torch.empty(0),
+            proprio=torch.from_numpy(session.proprio[at])[None],
+        )
+
+    def plan(self, number: int, labels: Labels, shown: set[int]) -> Plan:
+        """The whole session, with pictures in the ticks `shown`."""
+        session, layout = self.sessions[number], self.layout
+        seen = {name: layout[name].tokens for name in ("image", "proprio", "chunk")}
+        say = self._said(labels, session.ticks)
+        ticks, last = [], 0
+        for tick in range(session.ticks):
+            last = last if labels.act[tick] == ANY else int(labels.act[tick])
+            content: dict[str, int] = {"speech": layout["speech"].tokens, "playback": 1}
+            content |= seen if tick in shown else {}
+            said = {"heard": list(self.heard[number][tick]), "act": [self._acts[last]], "say": say[tick]}
+            ticks.append(TickPlan(content=content, said=said))
+        return write(layout, ticks, self.system)
+
+    def _said(self, labels: Labels, ticks: int) -> list[list[int]]:
+        """The tokens that are said in each tick: a sentence begins in its tick, or when the one before it is over."""
+        say: list[list[int]] = [[] for _ in range(ticks)]
+        free, most = 0, self.layout["say"].tokens
+        for tick, text in labels.say:
+            tokens = [*self.encode(text), self._close["say"]]
+            free = max(free, tick)
+            for at in range(0, len(tokens), most):
+                if free < ticks:
+                    say[free] = tokens[at : at + most]
+                free += 1
+        return say
+
+    def _kept(
+        self, plan: Plan, asked: set[int], labels: Labels, rng: np.random.Generator | None
+    ) -> tuple[tuple[Row, ...], list[bool], list[int]]:
+        """Rows that are learned from or seen, whether they stay, and what they should say."""
+        rows, stored, targets = [], [], []
+        for row, kept, target in zip(plan.rows, plan.stored, plan.targets, strict=True):
+            stream = self.layout.streams[row.stream]
+            silent = stream.name in PASSING or (stream.is_slot and not kept)
+            if silent and row.tick not in asked:
+                continue
+            wanted = target if stream.name in ("act", "say") else -1
+            if stream.name == "act":
+                wanted = -1 if labels.act[row.tick] == ANY else target
+                if rng is not None and rng.random() < self.config.flipped:
+                    row = row._replace(id=int(rng.choice(self._acts)))
+            rows.append(row)
+            stored.append(kept)
+            targets.append(wanted)
+        return tuple(rows), stored, targets

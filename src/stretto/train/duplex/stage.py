@@ -1,0 +1,192 @@
+"""The stage `duplex`: when to speak and what to say, when to move and when to stand, beside all that is there already.
+
+What hears, reads, looks and draws chunks rests; what is trained are the adapters of the experts `speaking` and
+`deciding` (ExpertConfig.of), their own tokens, and what tells them what is being played. So nothing that was learned
+before is lost, chunks and words that are heard stay what they were to the bit, and a session costs little more than the
+rows that speak and decide.
+
+Losses: cross-entropy of the act slot, and of the say slot, whose silent asks weigh `silence` (nearly all asks are).
+Logs `act` and `say`; `act_right`; `starts` and `false_starts`: of the asks where a sentence should begin the share in
+which one does, and of those where none should the share in which one does all the same; `words`: of the tokens inside
+sentences those that are right. None of them is a session's success: judge by the exam.
+
+Source: stage 2 of ELLSA trains adapters on all; adapters that belong to one kind of token: aLoRA (Greenewald et al.,
+2025), where keys and values of what is read stay usable too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stretto.agents.hearing import Hearing
+from stretto.agents.network import Network
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.train.duplex.episodes import Batch, Episodes
+from stretto.train.duplex.shards import Session
+
+TRAINED = (
+    "backbone.experts.speaking.", "backbone.experts.deciding.", "tables.say.", "tables.act.", "playback.",
+    "place.playback", "place.act", "when.deciding",
+)  # fmt: skip
+"""What the names of trained tensors begin with."""
+
+
+class DuplexStage(Configurable):
+    """A `Stage` (train/stage.py)."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`silence`: weight of an ask of say to which silence is the answer; `act`: weight of the act slot's loss;
+        `shift`: pictures are moved by up to so many px; `held`: sessions of a validation."""
+
+        silence: float = 0.3
+        act: float = 0.5
+        shift: int = 3
+        held: int = 24
+
+        @classmethod
+        def tiny(cls) -> "DuplexStage.Config":
+            """Two sessions."""
+            return cls(held=2)
+
+    def __init__(self, config: Config, network: Network, episodes: Episodes, held: Episodes, device: str) -> None:
+        self.config, self.network, self.episodes, self.held = config, network, episodes, held
+        self.device = torch.device(device)
+        for name, weight in network.named_parameters():
+            weight.requires_grad_(name.startswith(TRAINED))
+        network.to(self.device)
+        layout = network.layout
+        self._slots = {
+            name: (layout[name].expert, layout.index[name], layout[name].predicts) for name in ("act", "say")
+        }
+        self._silence, self._move = layout.token("say", "nothing"), layout.vocabularies["act"].id("<move>")
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The adapters and what belongs to them."""
+        return {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
+
+    def batch(self, step: int, part: int) -> Batch:
+        """Drawn from (step, part)."""
+        return self.episodes(step, part)
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum, and what was decided right."""
+        scores = self.scores(batch, self._shifted(batch.pictures, generator))
+        act, say, told = self._losses(scores, batch)
+        told = {name: torch.nan_to_num(value, float(name != "false_starts")) for name, value in told.items()}
+        return say + self.config.act * act, {"act": act.detach(), "say": say.detach(), **told}
+
+    def scores(self, batch: Batch, pictures: Tensor) -> dict[str, Tensor]:
+        """Scores of every ask of act and of say (1, asks, tokens)."""
+        network, tokens = self.network, batch.tokens
+        given = {"speech": network.adapter(batch.features), "playback": network.playback(batch.playback)}
+        if len(pictures):
+            with torch.no_grad():
+                given["image"] = network.eye(pictures).flatten(0, 2)[None]
+                given["proprio"] = network.proprio(batch.proprio)
+        states = network.backbone(network.embed(tokens, given), tokens)
+        found = {}
+        for name, (expert, place, table) in self._slots.items():
+            here = tokens[expert].stream == place
+            scores = network.tables[table].logits(states[expert][:, here])  # type: ignore[operator]
+            found[name] = scores.index_fill(-1, network._never[name], float("-inf"))
+        return found
+
+    def _losses(self, scores: Mapping[str, Tensor], batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        act_wanted, say_wanted = batch.targets["act"][0], batch.targets["say"][0]
+        act, say = scores["act"][0], scores["say"][0]
+        asked = act_wanted >= 0
+        act_loss = F.cross_entropy(act[asked], act_wanted[asked])
+        weight = torch.where(say_wanted == self._silence, self.config.silence, 1.0)
+        say_loss = (F.cross_entropy(say, say_wanted, reduction="none") * weight).sum() / weight.sum()
+        best, begins = say.detach().argmax(-1), batch.begins[0]
+        spoken, speaks = say_wanted != self._silence, best != self._silence
+        starts, inside = begins & spoken, ~begins & spoken
+        return (
+            act_loss,
+            say_loss,
+            {
+                "act_right": (act.detach().argmax(-1) == act_wanted)[asked].float().mean(),
+                "starts": _share(speaks, starts),
+                "false_starts": _share(speaks, begins & ~spoken),
+                "words": _share(best == say_wanted, inside),
+            },
+        )
+
+    def _shifted(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
+        """(pictures, 2, height, width, 3) uint8 -> (pictures, 2, 3, height, width), moved by some px, each as all."""
+        c = self.config.shift
+        down, right = torch.randint(-c, c + 1, (2,), generator=generator, device=generator.device).tolist()
+        return torch.roll(_upright(pictures.to(self.device)), (down, right), (-2, -1)) if len(pictures) else pictures
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """The same numbers on held-out sessions, all asks drawn alike every time."""
+        total: dict[str, list[float]] = {}
+        for number in range(min(self.config.held, len(self.held))):
+            batch = self.held("held", number)
+            scores = self.scores(
+                batch, batch.pictures.permute(0, 1, 4, 2, 3) if len(batch.pictures) else batch.pictures
+            )
+            act, say, told = self._losses(scores, batch)
+            for name, value in {"act": act, "say": say, **told}.items():
+                if not bool(torch.isnan(value)):
+                    total.setdefault(name, []).append(float(value))
+        return {name: sum(some) / len(some) for name, some in total.items()}
+
+    def sample(self, step: int, folder: Path) -> Mapping[str, float]:
+        """What is said in held-out sessions, word by word behind the right words."""
+        if self.network.text is None:
+            return {}
+        lines = []
+        for number in range(min(8, len(self.held))):
+            batch = self.held.batch(number)
+            scores = self.scores(
+                batch, batch.pictures.permute(0, 1, 4, 2, 3) if len(batch.pictures) else batch.pictures
+            )
+            best = scores["say"][0].argmax(-1)
+            wanted = batch.targets["say"][0]
+            spoken = wanted != self._silence
+            size = self.network.text.size
+            meant, said = ([token for token in some[spoken].tolist() if token < size] for some in (wanted, best))
+            lines += [f"meant {self.network.text.decode(meant)}", f"said  {self.network.text.decode(said)}", ""]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{step:06}.txt").write_text("\n".join(lines))
+        return {}
+
+
+def _upright(pictures: Tensor) -> Tensor:
+    """Channels before height and width."""
+    return pictures.permute(0, 1, 4, 2, 3) if len(pictures) else pictures
+
+
+def _share(what: Tensor, among: Tensor) -> Tensor:
+    """The share of `among` in which `what`; not a number where there is none."""
+    return what[among].float().mean()
+
+
+@torch.no_grad()
+def heard_by(
+    network: Network, sessions: Sequence[Session], system: Sequence[int], together: int = 16
+) -> list[list[list[int]]]:
+    """What a network hears of some sessions when it hears its own words: tokens per tick."""
+    hearing, found = Hearing(network), []
+    for first in range(0, len(sessions), together):
+        some = sessions[first : first + together]
+        ticks = max(session.ticks for session in some)
+        features = torch.zeros(len(some), ticks, *some[0].features.shape[1:])
+        for place, session in enumerate(some):
+            features[place, : session.ticks] = torch.from_numpy(session.features.astype("float32"))
+        speech, state = network.adapter(features), hearing.start(len(some), system)
+        heard: list[list[list[int]]] = [[] for _ in some]
+        for tick in range(ticks):
+            said, state = hearing.step(speech[:, tick], state)
+            for one, tokens in zip(heard, said, strict=True):
+                one.append(tokens)
+        found += [one[: session.ticks] for one, session in zip(heard, some, strict=True)]
+    return found

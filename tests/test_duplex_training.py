@@ -1,0 +1,152 @@
+"""Joint training: rows that nobody sees are left out without a trace, and what was learned before stays as it was."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from stretto.agents.checkpoint import from_pretrained
+from stretto.agents.sizes import size
+from stretto.core.rng import generator
+from stretto.core.signals import Word
+from stretto.recipes.duplex import DuplexTraining, assembled
+from stretto.sessions.composer.compose import Line
+from stretto.train.acting.contexts import encode as jpeg
+from stretto.train.acting.phrases import encode
+from stretto.train.duplex.episodes import Episodes, heard_truly
+from stretto.train.duplex.shards import Session
+from stretto.train.duplex.stage import TRAINED, DuplexStage, heard_by
+
+SYSTEM = [1]
+
+
+def line(text, start, **fields):
+    words = tuple(Word(word, start + 0.3 * k, start + 0.3 * k + 0.25) for k, word in enumerate(text.split()))
+    return Line(role="line", text=text, start=start, end=words[-1].end, words=words, **fields)
+
+
+def session_of(seed=0, ticks=40):
+    rng, net = generator(seed, "session"), size("debug-duplex")
+    shown = tuple(range(2, ticks, 2))
+    pixels = net.eye.size
+    lines = (
+        line("Put it there.", 0.5, moves=True),
+        line("What is it?", 3.0, says="The bowl is here."),
+        line("Stop now.", 5.0, halts_at=5.25),
+    )
+    return Session(
+        features=rng.normal(size=(ticks, 2, net.ear.width)).astype(np.float16),
+        playback=rng.random((ticks, 3)).astype(np.float32),
+        pictured=shown,
+        jpegs=tuple(jpeg(rng.integers(0, 255, (pixels, pixels, 3)).astype(np.uint8)) for _ in range(2 * len(shown))),
+        proprio=rng.normal(size=(len(shown), 15)).astype(np.float32),
+        lines=lines,
+        finished=(),
+        tick_s=0.2,
+        terms=("instruct",),
+        seed=seed,
+    )
+
+
+@pytest.fixture(scope="module")
+def net():
+    network = assembled("debug-duplex")
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if name.endswith(".up"):
+                weight.normal_(std=0.2, generator=torch.Generator().manual_seed(0))
+    return network
+
+
+def episodes_of(net, sessions, config=None):
+    close = net.layout.token("heard", "close")
+    heard = [heard_truly(session, lambda text: encode(net, text), close) for session in sessions]
+    config = config or Episodes.Config.tiny()
+    return config.build(net.layout, sessions, heard, lambda text: encode(net, text), SYSTEM)
+
+
+def test_a_session_comes_back_from_disk(tmp_path):
+    session = session_of()
+    again = Session.load(session.save(tmp_path / "1.npz"))
+    assert again.lines == session.lines
+    assert again.jpegs == session.jpegs
+    assert np.array_equal(again.features, session.features)
+    assert again.pictures(4).shape == (2, 32, 32, 3)
+
+
+def test_a_perfect_ear_hears_each_word_a_tick_after_its_end_and_closes_the_turn(net):
+    session, close = session_of(), net.layout.token("heard", "close")
+    heard = heard_truly(session, lambda text: encode(net, text), close)
+    spoken = [tick for tick, said in enumerate(heard) if said]
+    assert spoken[0] == 3 + 1  # "Put" ends at 0.75 s, in the fourth tick
+    assert sum(close in said for said in heard) == 3
+    assert max(map(len, heard)) <= 2
+
+
+@torch.no_grad()
+def test_rows_that_nobody_sees_are_left_out_without_changing_what_the_others_say(net):
+    session = session_of()
+    seen = episodes_of(net, [session], replace(Episodes.Config.tiny(), flipped=0.0))
+    stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")
+    whole, part = seen.batch(0), seen.batch(0, generator(1, "asks"))
+    found = [stage.scores(b, b.pictures.permute(0, 1, 4, 2, 3)) for b in (whole, part)]
+    for name in ("act", "say"):
+        expert, place = net.layout[name].expert, net.layout.index[name]
+        at = []
+        for batch in (whole, part):
+            here = batch.tokens[expert].stream == place
+            at.append([(int(n), int(i)) for n, i in zip(
+                batch.tokens[expert].number[0, here], batch.tokens[expert].index[0, here], strict=True)])  # fmt: skip
+        assert 0 < len(at[1]) < len(at[0])
+        columns = [at[0].index(row) for row in at[1]]
+        assert torch.allclose(found[0][name][:, columns], found[1][name], atol=1e-4)
+        assert torch.equal(whole.targets[name][:, columns][part.targets[name] >= 0],
+                           part.targets[name][part.targets[name] >= 0])  # fmt: skip
+    assert len(part.pictures) < len(whole.pictures)
+
+
+def test_what_hears_reads_looks_and_draws_chunks_rests(net):
+    seen = episodes_of(net, [session_of()])
+    stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")
+    names = set(stage.parameters())
+    assert names
+    assert not [n for n in names if n.startswith(("eye.", "head.", "ear.", "adapter.", "tables.heard", "tables.text"))]
+    assert not [n for n in names if ".language." in n or ".listening." in n or ".experts.action." in n]
+    loss, told = stage.loss(stage.batch(0, 0), torch.Generator().manual_seed(0))
+    grads = torch.autograd.grad(loss, list(stage.parameters().values()), allow_unused=True)
+    assert all(grad is not None for grad in grads)
+    assert {"act", "say", "act_right", "starts", "false_starts", "words"} == set(told)
+
+
+def test_the_recipe_learns_resumes_and_writes_an_agent_that_hears_and_acts_as_before(tmp_path):
+    config = replace(DuplexTraining.Config.tiny(), loop=replace(DuplexTraining.Config.tiny().loop, steps=6))
+    train, dev = [session_of(1), session_of(2)], [session_of(3)]
+    said = []
+
+    def learn(folder, minutes=None, steps=6):
+        recipe = replace(config, loop=replace(config.loop, steps=6)).build()
+        return recipe.learn(folder, assembled("debug-duplex"), train, dev, minutes, said.append)
+
+    assert learn(tmp_path / "whole")
+    assert not learn(tmp_path / "cut", minutes=0)
+    assert learn(tmp_path / "cut")
+    one, two = ((tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "cut"))
+    assert one == two
+    agent, fresh = from_pretrained(tmp_path / "whole" / "agent"), assembled("debug-duplex")
+    rounded = {name: weight.bfloat16().float() for name, weight in fresh.named_parameters()}
+    moved = set()
+    for name, weight in agent.named_parameters():
+        was = fresh.get_parameter(name)
+        if not torch.equal(weight, was) and not torch.equal(weight, was.bfloat16().float()):
+            moved.add(name)
+    assert moved
+    assert all(name.startswith(TRAINED) for name in moved)
+    assert torch.equal(agent.eye.cell, fresh.eye.cell)
+
+
+def test_what_a_network_hears_is_what_it_hears_alone_and_in_company(net):
+    sessions = [session_of(1, 20), session_of(2, 28)]
+    both = heard_by(net, sessions, SYSTEM)
+    assert both[0] == heard_by(net, sessions[:1], SYSTEM)[0]
+    assert [len(heard) for heard in both] == [20, 28]
