@@ -24,6 +24,7 @@ from stretto.core.errors import StrettoError
 from stretto.core.protocols import Context
 from stretto.core.signals import Image, Observation, Sound
 from stretto.nn.lora import adapters
+from stretto.nn.quantise import Int8Linear
 from stretto.runtime.delays import NoDelays
 from stretto.runtime.flight import Fault, Recorded
 from stretto.runtime.jobs import DrawnJobs
@@ -135,6 +136,21 @@ def test_bfloat16_rounds_and_float32_does_not(small, tmp_path):
     assert not equal(network, loaded)
     assert torch.equal(loaded.query, network.query.bfloat16().float())
     assert loaded.query.dtype == torch.float32
+
+
+def test_eight_bits_are_half_as_large_and_cost_nothing_that_life_does_not_cost_anyway(tmp_path):
+    network = shaken(size("debug-listener").build())
+    small, large = (save_pretrained(network, tmp_path / name, dtype=name) for name in ("int8", "bfloat16"))
+    loaded = from_pretrained(small)
+    key = "backbone.experts.listening.layers.0.ffn.down.weight"
+    ours, theirs = loaded.get_parameter(key), network.get_parameter(key)
+    assert not torch.equal(ours, theirs)
+    assert (ours - theirs).abs().max() <= theirs.abs().max() / 250
+    assert torch.equal(Int8Linear(ours).int8, Int8Linear(theirs).int8)
+    assert torch.equal(loaded.query, network.query)
+    sizes = [sum(len(load_file(f)[key].flatten()) * load_file(f)[key].itemsize for f in d.glob("*.safetensors"))
+             for d in (small, large)]  # fmt: skip
+    assert 2 * sizes[0] == sizes[1]
 
 
 def test_adapters_are_kept_and_change_what_comes_out(saved, small):

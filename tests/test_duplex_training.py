@@ -14,6 +14,7 @@ from stretto.recipes.duplex import DuplexTraining, assembled
 from stretto.sessions.composer.compose import Line
 from stretto.train.acting.contexts import encode as jpeg
 from stretto.train.acting.phrases import encode
+from stretto.train.duplex.dialogues import dialogue
 from stretto.train.duplex.episodes import Episodes, heard_truly
 from stretto.train.duplex.shards import Session
 from stretto.train.duplex.stage import TRAINED, DuplexStage, heard_by
@@ -106,6 +107,18 @@ def test_rows_that_nobody_sees_are_left_out_without_changing_what_the_others_say
     assert len(part.pictures) < len(whole.pictures)
 
 
+def test_words_alone_teach_what_to_say_and_nothing_about_the_arm(net):
+    talk = [dialogue(seed, "train", net.config.ear.width) for seed in range(12)]
+    seen = episodes_of(net, talk)
+    stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")
+    answers = sum(len(seen.labels(number).say) for number in range(12))
+    assert answers >= 6
+    batch = seen.batch(0, generator(0, "asks"))
+    assert (batch.targets["act"] < 0).all()
+    loss, _ = stage.loss(batch, torch.Generator().manual_seed(0))
+    assert loss.isfinite()
+
+
 def test_what_hears_reads_looks_and_draws_chunks_rests(net):
     seen = episodes_of(net, [session_of()])
     stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")
@@ -134,7 +147,6 @@ def test_the_recipe_learns_resumes_and_writes_an_agent_that_hears_and_acts_as_be
     one, two = ((tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "cut"))
     assert one == two
     agent, fresh = from_pretrained(tmp_path / "whole" / "agent"), assembled("debug-duplex")
-    rounded = {name: weight.bfloat16().float() for name, weight in fresh.named_parameters()}
     moved = set()
     for name, weight in agent.named_parameters():
         was = fresh.get_parameter(name)

@@ -14,6 +14,7 @@ Needs: torch, safetensors; huggingface_hub for hub ids. Does not hold optimizers
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,7 +37,14 @@ FORMAT = 1
 SHARD = 16 << 20
 """Bytes of a shard, its header included, at most."""
 
-DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
+DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32, "int8": torch.bfloat16}
+"""How weights are stored: of `int8`, what does not go into 8 bits."""
+
+SCALE = "#scale"
+"""What follows the name of a weight in 8 bits: float32, one number a row."""
+
+EIGHT_BITS = re.compile(r"backbone\.experts\.\w+\.layers\.\d+\.(qkv|out|ffn\.gate_up|ffn\.down)\.weight")
+"""Weights that go into 8 bits: those that life takes in 8 bits anyway (nn/quantise.py), so nothing is lost there."""
 CONFIG = "config.json"
 
 
@@ -49,8 +57,9 @@ def save_pretrained(
 ) -> Path:
     """Write a network to `directory`, which must not be there yet, and return it.
 
-    `dtype`: bfloat16 or float32. `only`: "trained" leaves out what is as it was built, "all" nothing. `facts`: anything
-    that JSON can hold, for people. Raises StrettoError for a live or merged network and when the disk refuses.
+    `dtype`: bfloat16, float32, or int8: the experts' linear layers in 8 bits, all else in bfloat16. `only`: "trained"
+    leaves out what is as it was built, "all" nothing. `facts`: anything that JSON can hold, for people. Raises
+    StrettoError for a live or merged network and when the disk refuses.
     """
     for what, name, known in (("dtype", dtype, DTYPES), ("choice of tensors", only, ("trained", "all"))):
         if name not in known:
@@ -76,6 +85,7 @@ def save_pretrained(
     try:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
+        tensors = dict(_in_eight_bits(tensors)) if dtype == "int8" else tensors
         head["shards"] = _write_shards(part, tensors, DTYPES[dtype])
         (part / CONFIG).write_text(json.dumps(head, indent=2) + "\n", encoding="utf-8")
         part.rename(directory)
@@ -155,6 +165,17 @@ def _untouched(network: Network) -> set[str]:
     return {name for name, tensor in fresh.state_dict().items() if torch.equal(state[name], tensor.to(state[name]))}
 
 
+def _in_eight_bits(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """Linear layers of the experts as integers and scales."""
+    for name, tensor in tensors.items():
+        if not EIGHT_BITS.fullmatch(name):
+            yield name, tensor
+            continue
+        scale = (tensor.detach().float().abs().amax(1) / 127).clamp(min=1e-12)
+        yield name, (tensor.detach().float() / scale[:, None]).round().to(torch.int8)
+        yield name + SCALE, scale
+
+
 def _pieces(name: str, tensor: Tensor, dtype: torch.dtype) -> Iterator[tuple[str, Tensor, int]]:
     """A tensor as entries of a shard, with their bytes; one that is too large for a shard goes by rows, `name@row`."""
     size = dtype.itemsize if tensor.is_floating_point() else tensor.itemsize
@@ -183,7 +204,8 @@ def _write_shards(folder: Path, tensors: Mapping[str, Tensor], dtype: torch.dtyp
     sums = {}
     for number, shard in enumerate(shards, start=1):
         path = folder / f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        save_file({key: _stored(piece, dtype) for key, piece in shard.items()}, path)
+        exact = {key: torch.float32 if key.partition("@")[0].endswith(SCALE) else dtype for key in shard}
+        save_file({key: _stored(piece, exact[key]) for key, piece in shard.items()}, path)
         sums[path.name] = _sum(path)
     return sums
 
@@ -206,10 +228,12 @@ def _read_shards(directory: Path, head: Mapping[str, Any]) -> dict[str, Tensor]:
         for key, tensor in entries.items():
             name, _, first = key.partition("@")
             found.setdefault(name, {})[int(first or 0)] = tensor
-    return {
+    whole = {
         name: torch.cat([some[first] for first in sorted(some)]) if len(some) > 1 else some[0]
         for name, some in found.items()
     }
+    scales = {name.removesuffix(SCALE): whole.pop(name) for name in list(whole) if name.endswith(SCALE)}
+    return whole | {name: whole[name].float() * scale[:, None] for name, scale in scales.items()}
 
 
 def _check_sum(directory: Path, shard: str, expected: str) -> None:

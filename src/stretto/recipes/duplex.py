@@ -30,6 +30,7 @@ from stretto.core.config import Configurable
 from stretto.train.acting.phrases import encode
 from stretto.train.acting.stage import TRAINED as ACTING
 from stretto.train.device import choose
+from stretto.train.duplex.dialogues import dialogue
 from stretto.train.duplex.episodes import Episodes, heard_truly
 from stretto.train.duplex.shards import Job, Session, make_sessions
 from stretto.train.duplex.stage import DuplexStage, heard_by
@@ -47,13 +48,15 @@ class DuplexTraining(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`policy`, `hear`: directories of the checkpoints that act and that hear; "" of none: random weights, and a
-        perfect ear. `train`, `dev`: sessions. `minutes` of one call, 0 is to the end."""
+        perfect ear. `train`, `dev`: composed sessions; `words`: sessions of words alone, for each of training's and a
+        tenth of it in development. `minutes` of one call, 0 is to the end."""
 
         size: str = "tiny-duplex"
         policy: str = ""
         hear: str = ""
         train: int = 480
         dev: int = 60
+        words: int = 2_000
         minutes: float = 0.0
         workers: int = 2
         threads: int = 2
@@ -119,10 +122,12 @@ class DuplexTraining(Configurable):
         torch.set_num_threads(1 if device.name == "cpu" else c.threads)
         system = network.text.encode(SYSTEM, special=True) if network.text else [1]
         parts = []
-        for name, sessions in (("train", train), ("dev", dev)):
-            heard = self._heard(folder / f"heard_{name}.json", network, sessions, system, say)
-            seen = Episodes(c.episodes, network.layout, sessions, heard, lambda text: encode(network, text), system)
-            parts.append(seen)
+        for split, sessions, words in (("train", train, c.words), ("dev", dev, c.words // 10)):
+            heard = self._heard(folder / f"heard_{split}.json", network, sessions, system, say)
+            talk = [dialogue(seed, split, network.config.ear.width) for seed in range(words)]
+            heard += self._truly(network, talk)
+            both = [*sessions, *talk]
+            parts.append(Episodes(c.episodes, network.layout, both, heard, lambda text: encode(network, text), system))
         stage = c.stage.build(network, *parts, device.name)
         loop: Loop = c.loop.build(stage, folder, device, say)
         if not loop.run(minutes):
@@ -138,8 +143,7 @@ class DuplexTraining(Configurable):
     ) -> list[list[list[int]]]:  # fmt: skip
         """What is heard of the sessions, kept in a file; by a perfect ear where no network hears."""
         if not self.config.hear:
-            close = network.layout.token("heard", "close")
-            return [heard_truly(session, lambda text: encode(network, text), close) for session in sessions]
+            return self._truly(network, sessions)
         made_of = {"by": digest(self.config.hear), "seeds": [session.seed for session in sessions]}
         if path.is_file() and (kept := json.loads(path.read_text()))["of"] == made_of:
             return list(kept["heard"])
@@ -147,6 +151,11 @@ class DuplexTraining(Configurable):
         heard = heard_by(network, sessions, system)
         path.write_text(json.dumps({"of": made_of, "heard": heard}))
         return heard
+
+    @staticmethod
+    def _truly(network: Network, sessions: Sequence[Session]) -> list[list[list[int]]]:
+        close = network.layout.token("heard", "close")
+        return [heard_truly(session, lambda text: encode(network, text), close) for session in sessions]
 
 
 def assembled(name: str, policy: str = "", hear: str = "") -> Network:

@@ -74,11 +74,13 @@ class Episodes(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`around`: ticks on either side of a change in which every ask counts; `others`: asks elsewhere. `flipped`:
-        share of act asks in whose slot stands something else than what was decided last."""
+        share of act asks in whose slot stands something else than what was decided last. `words`: share of sessions of
+        words alone (dialogues.py), where there are some."""
 
         around: int = 3
         others: int = 12
         flipped: float = 0.2
+        words: float = 0.4
         seed: int = 0
 
         @classmethod
@@ -95,6 +97,8 @@ class Episodes(Configurable):
         act = layout.vocabularies["act"]
         self._acts = [act.id("<halt>"), act.id("<move>"), act.id("<act>")]
         self._close = {name: layout.token(name, "close") for name in ("heard", "say")}
+        sounding = np.array([session.features.shape[1] > 0 for session in sessions], bool)
+        self._sounding, self._mute = np.flatnonzero(sounding), np.flatnonzero(~sounding)
 
     def __len__(self) -> int:
         return len(self.sessions)
@@ -102,7 +106,9 @@ class Episodes(Configurable):
     def __call__(self, *index: int | str) -> Batch:
         """The session of that index, under drawn asks."""
         rng = generator(self.config.seed, "duplex", *index)
-        return self.batch(int(rng.integers(len(self))), rng)
+        some = self._mute if rng.random() < self.config.words and len(self._mute) else self._sounding
+        some = some if len(some) else self._mute
+        return self.batch(int(rng.choice(some)), rng)
 
     def labels(self, number: int) -> Labels:
         """What should be said and done in a session."""
@@ -129,7 +135,7 @@ class Episodes(Configurable):
         every = self.layout["image"].every
         shown = [tick for tick in session.pictured if any(tick + k in asked for k in range(every))]
         plan = self.plan(number, labels, set(shown))
-        rows, stored, targets = self._kept(plan, asked, labels, rng)
+        rows, stored, targets = self._kept(plan, asked, labels, rng, session.features.shape[1] == 0)
         tokens = gather(self.layout, [rows], [stored])
         found = targets_of(self.layout, tokens, [targets])
         say = tokens[self.layout["say"].expert]
@@ -155,7 +161,7 @@ class Episodes(Configurable):
         ticks, last = [], 0
         for tick in range(session.ticks):
             last = last if labels.act[tick] == ANY else int(labels.act[tick])
-            content: dict[str, int] = {"speech": layout["speech"].tokens, "playback": 1}
+            content: dict[str, int] = {"speech": session.features.shape[1], "playback": 1}
             content |= seen if tick in shown else {}
             said = {"heard": list(self.heard[number][tick]), "act": [self._acts[last]], "say": say[tick]}
             ticks.append(TickPlan(content=content, said=said))
@@ -175,9 +181,10 @@ class Episodes(Configurable):
         return say
 
     def _kept(
-        self, plan: Plan, asked: set[int], labels: Labels, rng: np.random.Generator | None
+        self, plan: Plan, asked: set[int], labels: Labels, rng: np.random.Generator | None, mute: bool
     ) -> tuple[tuple[Row, ...], list[bool], list[int]]:
-        """Rows that are learned from or seen, whether they stay, and what they should say."""
+        """Rows that are learned from or seen, whether they stay, what they should say. `mute`: without sound nothing is
+        learned about the arm."""
         rows, stored, targets = [], [], []
         for row, kept, target in zip(plan.rows, plan.stored, plan.targets, strict=True):
             stream = self.layout.streams[row.stream]
@@ -186,7 +193,7 @@ class Episodes(Configurable):
                 continue
             wanted = target if stream.name in ("act", "say") else -1
             if stream.name == "act":
-                wanted = -1 if labels.act[row.tick] == ANY else target
+                wanted = -1 if labels.act[row.tick] == ANY or mute else target
                 if rng is not None and rng.random() < self.config.flipped:
                     row = row._replace(id=int(rng.choice(self._acts)))
             rows.append(row)

@@ -84,7 +84,9 @@ class DuplexStage(Configurable):
     def scores(self, batch: Batch, pictures: Tensor) -> dict[str, Tensor]:
         """Scores of every ask of act and of say (1, asks, tokens)."""
         network, tokens = self.network, batch.tokens
-        given = {"speech": network.adapter(batch.features), "playback": network.playback(batch.playback)}
+        given = {"playback": network.playback(batch.playback)}
+        if batch.features.shape[1]:
+            given["speech"] = network.adapter(batch.features)
         if len(pictures):
             with torch.no_grad():
                 given["image"] = network.eye(pictures).flatten(0, 2)[None]
@@ -101,7 +103,7 @@ class DuplexStage(Configurable):
         act_wanted, say_wanted = batch.targets["act"][0], batch.targets["say"][0]
         act, say = scores["act"][0], scores["say"][0]
         asked = act_wanted >= 0
-        act_loss = F.cross_entropy(act[asked], act_wanted[asked])
+        act_loss = F.cross_entropy(act[asked], act_wanted[asked]) if asked.any() else act[:, 1:].sum() * 0
         weight = torch.where(say_wanted == self._silence, self.config.silence, 1.0)
         say_loss = (F.cross_entropy(say, say_wanted, reduction="none") * weight).sum() / weight.sum()
         best, begins = say.detach().argmax(-1), batch.begins[0]

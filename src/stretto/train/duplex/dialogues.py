@@ -1,0 +1,71 @@
+"""Talk without a world: sessions of words alone, to learn what to answer and when to keep silent.
+
+A question about the world outside needs no pictures, and what speaks learns from what was read, so such sessions cost
+neither a simulator nor a voice: their words stand in the heard stream as a perfect ear would write them. Nothing is
+learned from them about the arm.
+
+Source of the lines: the composer's terms and the wide grammar, of the training split.
+"""
+
+import numpy as np
+
+from stretto.core.rng import generator
+from stretto.core.signals import Word
+from stretto.data.speech_cache import SpeechCache
+from stretto.data.talk import GOALS
+from stretto.data.talk_style import spoken_words
+from stretto.sessions.composer.compose import Line
+from stretto.sessions.composer.draw import Draw
+from stretto.sessions.composer.terms.ask_general import question
+from stretto.train.duplex.shards import Session
+
+MIX: dict[str, float] = {
+    "ask_general": 60,
+    "instruct": 8,
+    "side": 8,
+    "backchannel": 4,
+    "hard": 4,
+    "stop": 4,
+    "prose": 4,
+    "switch": 4,
+}
+"""What is said, and how often; only questions are answered."""
+
+WORD_S = 0.3
+TURNS = 3
+
+
+class Words(Draw):
+    """Draws texts; nobody speaks."""
+
+    def __init__(self, seed: int, split: str) -> None:
+        self.seed, self.split, self.tasks = seed, split, tuple(GOALS)
+        self._voices: SpeechCache | None = None  # type: ignore[assignment]
+
+
+def dialogue(seed: int, split: str, width: int, embeddings: int = 0, tick_s: float = 0.2) -> Session:
+    """One to three turns of talk. `width`: of a speech feature, of which there is none."""
+    draw, rng = Words(seed, split), generator(seed, "dialogue")
+    lines: list[Line] = []
+    t = float(rng.uniform(0.2, 0.8))
+    for turn in range(int(rng.integers(1, TURNS + 1))):
+        intent = draw.weighted(MIX, "intent", turn)
+        text, says = question(draw, turn) if intent == "ask_general" else (draw.saying(intent, turn).text, "")
+        words = tuple(
+            Word(word, t + WORD_S * k, t + WORD_S * k + 0.8 * WORD_S) for k, word in enumerate(spoken_words(text))
+        )
+        lines.append(Line(role=intent, text=text, start=t, end=words[-1].end, words=words, says=says))
+        t = words[-1].end + float(rng.uniform(1.5, 2.5)) + 0.12 * len(says.split())
+    ticks = int(t / tick_s) + 8
+    return Session(
+        features=np.zeros((ticks, embeddings, width), np.float16),
+        playback=np.zeros((ticks, 3), np.float32),
+        pictured=(),
+        jpegs=(),
+        proprio=np.zeros((0, 15), np.float32),
+        lines=tuple(lines),
+        finished=(),
+        tick_s=tick_s,
+        terms=tuple(line.role for line in lines),
+        seed=seed,
+    )
