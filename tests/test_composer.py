@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from stretto.core.signals import Sound, Speech, Word
-from stretto.data import talk
+from stretto.data import common, questions, talk
 from stretto.data.speech_cache import SpeechCache
+from stretto.data.talk_style import plain
 from stretto.sessions.composer.compose import Line
 from stretto.sessions.composer.draw import Draw
 from stretto.sessions.composer.plot import Plot
@@ -64,6 +65,14 @@ def test_what_is_hidden_is_needed_by_what_is_refused_and_not_by_its_twin():
         assert refused.prompts[-1].reaction.say
         assert set(twin.arrangement.hidden) <= set(THINGS) - set(NEEDS[twin.goal])
         assert twin.prompts[-1].reaction.goal == twin.goal
+
+
+def test_nothing_that_the_exam_asks_is_answered_in_training():
+    exam = {plain(question.text) for question in questions.general("test")}
+    told = {plain(text) for text, _ in common.questions()}
+    assert len(told) > 250
+    assert not exam & told
+    assert all(answer[0].isupper() and answer[-1] == "." for _, answer in common.questions())
 
 
 def line(start, end, **fields):

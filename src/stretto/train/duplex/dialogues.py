@@ -20,15 +20,8 @@ from stretto.sessions.composer.terms.ask_general import question
 from stretto.train.duplex.shards import Session
 
 MIX: dict[str, float] = {
-    "ask_general": 60,
-    "instruct": 8,
-    "side": 8,
-    "backchannel": 4,
-    "hard": 4,
-    "stop": 4,
-    "prose": 4,
-    "switch": 4,
-}
+    "ask_general": 60, "instruct": 8, "side": 8, "backchannel": 4, "hard": 4, "stop": 4, "prose": 4, "switch": 4,
+}  # fmt: skip
 """What is said, and how often; only questions are answered."""
 
 WORD_S = 0.3

@@ -1,6 +1,6 @@
 """A question that has nothing to do with the scene, or a kind word, while the arm acts or stands; answer it."""
 
-from stretto.data import questions, talk_facts
+from stretto.data import common, questions, talk_facts
 from stretto.sessions.composer.draw import Draw
 from stretto.sessions.composer.plot import Plot
 from stretto.sessions.users.director import Prompt, Reaction
@@ -13,7 +13,7 @@ SMALL_TALK = {
 }
 """What is answered to what is said out of kindness, by topic."""
 
-KNOWN, FACTS = 0.4, 0.3
+KNOWN, FACTS = 0.65, 0.1
 """Shares of plain questions and of facts; the rest is small talk."""
 
 
@@ -35,14 +35,13 @@ def add(plot: Plot, draw: Draw) -> Plot:
 def question(draw: Draw, number: int) -> tuple[str, str]:
     """What is asked, and the answer."""
     luck = draw.between(0, 1, "ask_general", number)
-    if luck < KNOWN:
-        known = draw.pick(questions.general(draw.split), "ask_general known", number)
-        return known.text, known.answer
-    if luck < KNOWN + FACTS:
-        return draw.pick(talk_facts.questions(draw.split), "ask_general fact", number)
-    for turn in range(20):
-        saying = draw.saying("ask_general", number, turn)
-        if saying.topic in SMALL_TALK:
-            return saying.text, draw.pick(SMALL_TALK[saying.topic], "ask_general reply", number)
-    known = draw.pick(questions.general(draw.split), "ask_general known", number)
-    return known.text, known.answer
+    if luck > KNOWN + FACTS:
+        for turn in range(20):
+            saying = draw.saying("ask_general", number, turn)
+            if saying.topic in SMALL_TALK:
+                return saying.text, draw.pick(SMALL_TALK[saying.topic], "ask_general reply", number)
+    if KNOWN < luck <= KNOWN + FACTS:
+        asked, name = draw.pick(talk_facts.questions(draw.split), "ask_general fact", number)
+        return asked, f"{name[0].upper()}{name[1:]}."
+    told = [(known.text, known.answer) for known in questions.general(draw.split)]
+    return draw.pick([*told, *common.questions()], "ask_general known", number)
