@@ -38,7 +38,7 @@ from stretto.train.hear import LISTENING
 from stretto.train.loop import Loop
 from stretto.train.schedule import Schedule
 
-SILENT = 3.0
+SILENT = 25.0
 """First score of saying nothing: nearly all asks are silent."""
 
 

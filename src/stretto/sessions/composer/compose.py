@@ -60,6 +60,7 @@ class Line:
     halts_at: float | None = None
     moves: bool = False
     says: str = ""
+    speaker: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +193,7 @@ def _lines(director: Director, teacher: Prompted) -> tuple[Line, ...]:
                 halts_at=None if end is None else said.t + end,
                 moves=reaction.move,
                 says=teacher.told.get(number, ""),
+                speaker=speech.speaker,
             )
         )
     return tuple(lines)
