@@ -61,7 +61,8 @@ class HearTraining(Configurable):
         """`way`: listener or language. `hours`, `english`: of the corpora of talk to a robot and of general English;
         `dev_hours`: of each development corpus. `talk`: their folder, "" is OUT/talk. `shards`: theirs, "" is
         OUT/shards. `bits`: a number of a shard. `delay`: ticks from the tick of a word's end to its label. `lora`:
-        rank of the adapters, for the way `language`. `minutes`: of training in one call, 0 is to the end. `biases`:
+        rank of the adapters, for the way `language`. `threads`: parts of a batch that are computed at once, on a
+        CPU. `minutes`: of training in one call, 0 is to the end. `biases`:
         added to the score of hearing nothing; the best on development sessions goes into the checkpoint.
         """
 
@@ -118,16 +119,19 @@ class HearTraining(Configurable):
 
     def run(self, out: Path, say: Say = lambda text: None, until: int | None = None) -> Path:
         """Everything that is missing; returns the checkpoint, or the folder while training is not finished."""
-        torch.set_num_threads(self.config.threads)
+        device = choose()
+        torch.set_num_threads(1 if device.name == "cpu" else self.config.threads)
         out.mkdir(parents=True, exist_ok=True)
         whole = self.network_config()
         kit = self.kit(out, whole)
         train, held = self.sessions(out, whole, say)
         folder = out / self.config.way
-        stage = self.stage(whole, kit, train, held)
-        device = choose()
+        parts = self.config.threads if device.name == "cpu" else 1
+        parts = parts if self.config.batches.size % parts == 0 else 1
+        stage = self.stage(whole, kit, train, held, parts)
         say(f"{device.name}: {device.why}; {len(train)} sessions of {train.ticks} ticks, {len(held)} held out")
-        loop: Loop = replace(self.config.loop, seed=self.config.seed).build(stage, folder, device, say)
+        at_once = replace(self.config.loop, seed=self.config.seed, accumulate=parts, together=parts)
+        loop: Loop = at_once.build(stage, folder, device, say)
         finished = loop.run(minutes=self.config.minutes or None, until=until)
         if not finished or loop.step < self.config.loop.steps:
             say(f"step {loop.step} of {self.config.loop.steps}; the same command goes on")
@@ -198,11 +202,12 @@ class HearTraining(Configurable):
             folder=folder,
         )
 
-    def stage(self, whole: Network.Config, kit: Kit | None, train: Sessions, held: Sessions) -> Hear:
-        """The stage with its network."""
+    def stage(self, whole: Network.Config, kit: Kit | None, train: Sessions, held: Sessions, parts: int = 1) -> Hear:
+        """The stage with its network; a step is that many batches."""
         network = alone(whole, kit) if self.config.way == "listener" else whole.build()
         system = network.text.encode(SYSTEM, special=True) if network.text else [1]
-        batches = replace(self.config.batches, seed=self.config.seed).build(network.layout, train, system)
+        drawn = replace(self.config.batches, seed=self.config.seed, size=self.config.batches.size // parts, parts=parts)
+        batches = drawn.build(network.layout, train, system)
         return self.config.stage.build(network, batches, held, choose().name, kit.words if kit else None)
 
     def checkpoint(self, folder: Path, whole: Network.Config, trained: dict[str, Tensor], say: Say) -> Path:

@@ -16,6 +16,7 @@ one loop because they are drawn anew at every visit.
 Needs: shards (data/hearing_shards.py). Does not know the network.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,12 +97,13 @@ class Batches(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`size` sessions a batch. Shares of what is fed back: `late`, `wrong` (another token), `missed` (left out),
-        `early` (of ticks before a token is due), `extra` (a token that is nowhere, of silent asks), `dropped` (the
-        slot shows its marker instead). `clean`: share of sessions with none of it.
+        """`size` sessions a batch, `parts` batches a step. Shares of what is fed back: `late`, `wrong` (another token),
+        `missed` (left out), `early` (of ticks before a token is due), `extra` (a token that is nowhere, of silent
+        asks), `dropped` (the slot shows its marker instead). `clean`: share of sessions with none of it.
         """
 
         size: int = 8
+        parts: int = 1
         late: float = 0.12
         wrong: float = 0.08
         missed: float = 0.04
@@ -127,16 +129,15 @@ class Batches(Configurable):
     def __call__(self, *index: int | str) -> Batch:
         """The batch of that index. An epoch visits every session once."""
         c = self.config
-        step = int(index[0]) if isinstance(index[0], int) else 0
+        step, part = (int(each) if isinstance(each, int) else 0 for each in (*index, 0)[:2])
         rng = generator(c.seed, "hear", *index)
-        return self.of([self._drawn(step * c.size + place) for place in range(c.size)], rng)
+        first = (step * c.parts + part) * c.size
+        return self.of([self._drawn(first + place) for place in range(c.size)], rng)
 
     def _drawn(self, visit: int) -> int:
         """Sessions in a drawn order, epoch after epoch."""
         epoch, place = divmod(visit, len(self.sessions))
-        if getattr(self, "_order", (-1, None))[0] != epoch:
-            self._order = (epoch, generator(self.config.seed, "epoch", epoch).permutation(len(self.sessions)))
-        return int(self._order[1][place])
+        return int(_order(self.config.seed, epoch, len(self.sessions))[place])
 
     def of(self, numbers: Sequence[int], rng: np.random.Generator | None) -> Batch:
         """These sessions; without a generator as they should be heard."""
@@ -269,6 +270,11 @@ class Batches(Configurable):
             valid=valid,
             source=torch.where(valid, torch.arange(nth.shape[1]).expand_as(nth), -1),
         )
+
+
+@functools.lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return generator(seed, "epoch", epoch).permutation(count)
 
 
 def _padded(rows: Sequence[np.ndarray], fill: int) -> Tensor:
