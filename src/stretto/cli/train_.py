@@ -1,7 +1,7 @@
 """Train a network by its recipe (`stretto list recipe`), with progress and the time left. Goes on where it was cut.
 
 examples:
-  stretto train spotter                                the reflex's keyword spotter, half an hour on two cores
+  stretto train spotter                                the reflex's keyword spotter, 40 minutes of two cores
   stretto train spotter --set words=stop,wait,halt     for other words
   stretto train spotter --size debug --out out/try     seconds: does it run?
 """

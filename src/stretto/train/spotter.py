@@ -1,4 +1,4 @@
-"""Recipe "spotter": makes the reflex's keyword spotter anew, for its own list of words or another, in half an hour.
+"""Recipe "spotter": makes the reflex's keyword spotter anew, for its own list of words or another, in 40 minutes.
 
     stretto train spotter                                      as the one of the package
     stretto train spotter --set words=stop,wait,halt           another list
@@ -14,11 +14,14 @@ speech gives at most two false alarms an hour. Every part goes on where it was c
 Needs: torch, the embedding's package, the training and development voices. Hardware: two cores.
 """
 
+import copy
+import functools
 import math
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +40,7 @@ from stretto.data.talk_wide import COMMANDS
 from stretto.listen.spotter.embedding import pretrained
 from stretto.listen.spotter.features import BANDS, PER_STEP, SILENCE, STEP_S
 from stretto.listen.spotter.network import SpotterNetwork, to_onnx
+from stretto.runtime.process import die_with_parent
 from stretto.train import spotter_score
 from stretto.train.spotter_data import Heard, heard, load, save, speak
 
@@ -56,13 +60,14 @@ class SpotterTraining(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`words`: the list, with commas. `minutes` of processor time of the optimiser alone; `utterances` are spoken,
-        each is heard `passes` times. `steps` (40 ms) in a crop, `batch` crops at once. `rate` of the learning, `deep`
-        of the embedding's. `dev_hours` of clean development speech.
+        """`words`: the list, with commas. `minutes` of the optimiser alone, of each of `threads` cores; `utterances`
+        are spoken, each is heard `passes` times. `steps` (40 ms) in a crop, `batch` crops at once. `rate` of the
+        learning, `deep` of the embedding's. `dev_hours` of clean development speech.
         """
 
         words: str = ",".join(COMMANDS)
-        minutes: float = 24.0
+        minutes: float = 28.0
+        threads: int = 2
         utterances: int = 1_600
         passes: int = 3
         width: int = 96
@@ -81,11 +86,16 @@ class SpotterTraining(Configurable):
                 )
             if min(self.minutes, self.utterances, self.passes, self.width, self.batch, self.dev_hours) <= 0:
                 raise StrettoError("Expected minutes, utterances, passes, width, batch and dev_hours above 0.")
+            if self.threads < 1 or self.batch % self.threads:
+                raise StrettoError(f"Expected threads that divide a batch of {self.batch}, got {self.threads}.")
 
         @classmethod
         def tiny(cls) -> "SpotterTraining.Config":
             """Seconds: one word, a handful of utterances."""
-            return cls(words="stop", minutes=0.02, utterances=4, passes=1, width=16, batch=4, steps=60, dev_hours=0.002)
+            return cls(
+                words="stop", minutes=0.02, threads=1, utterances=4, passes=1, width=16, batch=4, steps=60,
+                dev_hours=0.002,
+            )  # fmt: skip
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -121,7 +131,7 @@ class SpotterTraining(Configurable):
             jobs = pool.map(lambda number: speak(number, cache, self.words, self.config.seed), range(self._count()))
             for _ in _shown(range(self._count()), "spoken", say):
                 next(jobs)
-                _spend(out, watch.seconds())
+                _spend(out, watch.seconds() / min(ENGINES, self.config.threads))
                 watch = CpuWatch()
         return cache
 
@@ -138,12 +148,9 @@ class SpotterTraining(Configurable):
         jobs = [(again, begin) for again in range(config.passes) for begin in range(0, config.utterances, SHARD)]
         files = [folder / f"{again}-{begin}.npz" for again, begin in jobs]
         left = [(job, file) for job, file in zip(jobs, files, strict=True) if not file.exists()]
-        watch = CpuWatch()
-        for (again, begin), file in _shown(left, "heard", say):
-            numbers = range(begin, min(begin + SHARD, config.utterances))
-            save([heard(each, again, cache, self.words, config.utterances, config.seed) for each in numbers], file)
-            _spend(out, watch.seconds())
-            watch = CpuWatch()
+        made = _rendered(left, cache, self.words, config)
+        for _ in _shown(left, "heard", say):
+            _spend(out, next(made) / config.threads)
         return files
 
     def train(self, out: Path, shards: list[Path], say: Say) -> SpotterNetwork:
@@ -161,14 +168,47 @@ class SpotterTraining(Configurable):
             loss = learner.step(data)
             if watch.seconds() > 30 or learner.left() <= 0:
                 learner.save(out / "training.pt")
-                _spend(out, used.seconds())
+                _spend(out, used.seconds() / self.config.threads)
                 say(f"{learner.steps} steps, loss {loss:.4f}, {learner.left() / 60:.1f} min left")
                 watch, used = Stopwatch(), CpuWatch()
         return learner.average.eval()
 
 
+Files = Sequence[tuple[tuple[int, int], Path]]
+"""(which pass, first utterance) and the file of it."""
+
+
+def _rendered(
+    left: Files, cache: SpeechCache, words: tuple[str, ...], config: SpotterTraining.Config
+) -> Iterator[float]:
+    """Make files of features; yields the seconds of processor time of each."""
+    some = [(job, file, cache.root, words, config) for job, file in left]
+    if config.threads < 2:
+        yield from map(_render, some)
+        return
+    with ProcessPoolExecutor(config.threads, get_context("spawn"), initializer=die_with_parent) as pool:
+        yield from pool.map(_render, some)
+
+
+def _render(job: tuple[tuple[int, int], Path, Path, tuple[str, ...], SpotterTraining.Config]) -> float:
+    """Make one file."""
+    (again, begin), file, root, words, config = job
+    watch, cache = CpuWatch(), SpeechCache(root)
+    numbers = range(begin, min(begin + SHARD, config.utterances))
+    save([heard(each, again, cache, words, config.utterances, config.seed) for each in numbers], file)
+    return watch.seconds()
+
+
+def _twin(network: SpotterNetwork) -> SpotterNetwork:
+    """A network with the same weights, the very tensors, and statistics of its own."""
+    twin = copy.deepcopy(network)
+    for ours, theirs in zip(twin.modules(), network.modules(), strict=True):
+        ours._parameters.update(theirs._parameters)
+    return twin
+
+
 class _Learner:
-    """The network, its average, the optimiser and the seconds it has had."""
+    """The network, its average, the optimiser and the seconds it has had. Each thread has a part of the batch."""
 
     def __init__(self, network: SpotterNetwork, config: SpotterTraining.Config) -> None:
         self.network, self.config = network, config
@@ -178,6 +218,8 @@ class _Learner:
         shallow = [weight for name, weight in network.named_parameters() if not name.startswith("embedding.")]
         groups = [{"params": shallow, "base": config.rate}, {"params": self.deep, "base": config.deep}]
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=1e-3, fused=True)
+        self.twins = [network, *(_twin(network) for _ in range(config.threads - 1))]
+        self.pool = ThreadPoolExecutor(config.threads, initializer=lambda: torch.set_num_threads(1))
         self.spent, self.steps = 0.0, 0
         self.losses: list[float] = []
 
@@ -193,11 +235,12 @@ class _Learner:
             group["lr"] = group["base"] * min(1.0, (self.steps + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * done))
         for weight in self.deep:
             weight.requires_grad_(done >= RESTS)
-        batch = crops(data, self.config, generator(self.config.seed, "spotter batch", self.steps), len(self._words()))
-        logits, _ = self.network(batch.features, self.network.start(len(batch.features)))
-        loss = objective(logits, batch)
+        weights = [weight for weight in self.network.parameters() if weight.requires_grad]
+        parts = list(self.pool.map(lambda part: self._part(data, part, weights), range(self.config.threads)))
         self.optimiser.zero_grad()
-        loss.backward()
+        for weight, *grads in zip(weights, *(grads for _, grads in parts), strict=True):
+            weight.grad = functools.reduce(torch.add, grads)
+        loss = sum(float(each) for each, _ in parts)
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimiser.step()
         self.steps += 1
@@ -207,9 +250,19 @@ class _Learner:
                 mean.data.lerp_(now.data, 1 - keep)
             for kept, fresh in zip(self.average.buffers(), self.network.buffers(), strict=True):
                 kept.copy_(fresh)
-        self.losses = [*self.losses[-49:], float(loss.detach())]
-        self.spent += watch.seconds()
+        self.losses = [*self.losses[-49:], loss]
+        self.spent += watch.seconds() / self.config.threads
         return float(np.mean(self.losses))
+
+    def _part(self, data: list[Heard], part: int, weights: list[nn.Parameter]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The loss of a part of the batch, and its gradients."""
+        config, network = self.config, self.twins[part]
+        size = config.batch // config.threads
+        source = generator(config.seed, "spotter batch", self.steps, part)
+        batch = crops(data, replace(config, batch=size, threads=1), source, len(self._words()))
+        logits, _ = network(batch.features, network.start(size))
+        loss = objective(logits, batch) / config.threads
+        return loss.detach(), torch.autograd.grad(loss, weights)
 
     def _words(self) -> list[str]:
         return self.config.words.split(",")
@@ -300,7 +353,7 @@ def _shown(items: list | range, what: str, say: Say) -> Iterator:
 
 
 def _spent(out: Path) -> float:
-    """Seconds of processor time that all runs into this folder have used."""
+    """Seconds that all runs into this folder have used, as processor time of each core that worked at once."""
     file = out / "spent_s"
     return float(file.read_text()) if file.exists() else 0.0
 
