@@ -4,17 +4,16 @@
     stretto train policy_goal --size debug --out out/try                         does it run?
     stretto run --agent policy --say "put the bowl on the plate" --set weights=out/policy_goal/policy
 
-Behaviour cloning first: 600 episodes of the expert from fresh placements, odd starts, with noise. Then five rounds of
+Behaviour cloning first: 480 episodes of the expert from fresh placements, odd starts, with noise. Then four rounds of
 80 sessions: the policy drives under the live loop's delays, the expert says what it should have done, and training
 goes on with both; tasks that fail come more often. At the end the averaged weights are written to
 `out/policy_goal/policy` (23.5 MB), which the agents `policy`, `cascade_policy` and `duplex` load.
 `out/policy_goal/training.html` has the curves, `samples/` the films.
 
-Expected on one free core, from parts measured on a busy machine (docs/log.md): recording 10 s an episode, 1.7 h;
-wordings through the language model 0.2 s each, 5 min; a session of a round 25 s, 2.8 h in all; training 25 to 30
-contexts/s, so 23 500 steps of 32 in 7 to 8.5 h. With two workers and two threads about 7 h of two cores. A run ends at
-`--minutes`, at Ctrl-C or at a kill, and loses at most three minutes of training or one shard of twenty episodes a
-worker.
+Measured on two cores that did little else: recording 24 shards 35 min; wordings through the language model 7 min of one
+core; training 32 to 36 contexts/s, so the first 4 500 steps of 32 in 70 min, all 19 000 in 5 h; a session of a round 25
+s of a core, 70 min in all: 7 h. A run ends at `--minutes`, at Ctrl-C or at a kill, and loses at most three minutes of
+training or one shard of twenty episodes a worker.
 
 Where there is no simulator, shards and the book of phrases are enough: `out/policy_goal/data/*.npz` (10 kB a context)
 and `out/policy_goal/phrases.npz` (78 kB a phrase; make a smaller one with `--set wordings=16 --set pairs=1`) in one
@@ -75,10 +74,10 @@ class PolicyGoal(Configurable):
         workers: int = 1
         threads: int = 1
         expert: int = 24
-        rounds: int = 3
+        rounds: int = 4
         driven: int = 4
         episodes: int = 20
-        first: int = 6_000
+        first: int = 4_500
         between: int = 2_500
         last: int = 4_500
         data: str = ""
@@ -88,7 +87,7 @@ class PolicyGoal(Configurable):
         pairs: int = 4
         sample: int = 1_000
         validate: int = 500
-        lr: float = 4e-4
+        lr: float = 8e-4
         stage: SeeAct.Config = field(default_factory=SeeAct.Config)
 
         @classmethod
