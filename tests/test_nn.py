@@ -214,6 +214,12 @@ def grid_weight(outer=64, inner=64, seed=0):
     return (level * scale - 8 * scale).flatten(1)
 
 
+@pytest.mark.parametrize("inner", [8, 20, 24, 40])
+def test_a_width_that_the_kernel_cannot_read_is_computed_all_the_same(inner):
+    weight, x = rand(48, inner), rand(2, inner, seed=1)
+    assert torch.equal(Int8Linear(weight)(x), x @ weight.T.contiguous())
+
+
 def test_eight_bits_compute_their_own_dequantised_weight():
     weight, x = rand(48, 64), rand(3, 64, seed=1).to(torch.bfloat16)
     live = Int8Linear(weight)

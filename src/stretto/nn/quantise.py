@@ -26,6 +26,9 @@ FEW = 8
 GROUP = 32
 """Weights of one row that share a scale on the 4-bit grid."""
 
+LANES = 16
+"""The 8-bit kernel reads rows in steps of so many weights, and past the end of a row that they do not divide."""
+
 
 class Int8Linear(nn.Module):
     """A linear layer without bias, frozen, for live steps."""
@@ -42,9 +45,9 @@ class Int8Linear(nn.Module):
         self.register_buffer("dense", weight.t().contiguous())
 
     def forward(self, x: Float[Tensor, "*batch inner"]) -> Float[Tensor, "*batch outer"]:
-        """int8 up to FEW rows, float32 above."""
+        """int8 up to FEW rows of whole lanes, else float32."""
         rows = x.reshape(-1, x.shape[-1])
-        if len(rows) <= FEW:
+        if len(rows) <= FEW and rows.shape[1] % LANES == 0:
             out = torch._weight_int8pack_mm(rows.to(torch.bfloat16), self.int8, self.scale)
         else:
             out = rows.to(self.dense.dtype) @ self.dense
