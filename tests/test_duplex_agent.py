@@ -94,6 +94,16 @@ def context(tick_s=0.2):
     return Context(tasks=("go",), tick_s=tick_s, control_hz=20.0, actions=7, seed=3, jobs=jobs)
 
 
+@pytest.mark.parametrize("name", ["debug", "debug-listener", "debug-duplex"])
+def test_every_small_size_runs_live_with_finite_chunks(name):
+    agent = Duplex.Config(size=name).build()
+    state, side = agent.start(context()), agent.network.eye.config.size
+    for tick in range(1, 6):
+        output, state = agent.step(replace(observation(tick, side=side), proprio=np.ones(15, np.float32)), state)
+        assert output.act in (Act.MOVE, Act.HALT)
+        assert output.chunk is None or np.isfinite(output.chunk.values).all()
+
+
 @pytest.mark.slow
 def test_thirty_seconds_on_time_with_chunks_and_acts(tone):
     """Half a minute of talk and silence: no tick late, an act token a tick, a chunk every second one, and it moves."""
