@@ -5,7 +5,7 @@
                        minute a session and worker, out/duplex/data
         2. heard       what the network that hears has heard of them: minutes
         3. training    the adapters of what speaks and what decides, 6 000 sessions
-        4. checkpoint  out/duplex/agent, for `stretto run --agent duplex --set weights=out/duplex/agent`
+        4. checkpoint  out/duplex/agent, about 26 MB, for `stretto run --agent duplex --set weights=out/duplex/agent`
 
     stretto train duplex … --minutes 60        a piece; the same command goes on
     stretto train duplex --size debug --out out/try          seconds: does it run? (random weights, a perfect ear)
@@ -134,7 +134,7 @@ class DuplexTraining(Configurable):
             return False
         with loop.average():
             facts = {"recipe": "duplex", "steps": loop.step, "sessions": len(train)}
-            say(f"done: {save_pretrained(network.cpu(), folder / 'agent', facts=facts)}")
+            say(f"done: {save_pretrained(network.cpu(), folder / 'agent', dtype='int8', facts=facts)}")
         return True
 
     def _heard(
