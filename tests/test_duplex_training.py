@@ -30,7 +30,7 @@ def line(text, start, **fields):
 def session_of(seed=0, ticks=40):
     rng, net = generator(seed, "session"), size("debug-duplex")
     shown = tuple(range(2, ticks, 2))
-    pixels = net.eye.size
+    pixels = 128
     lines = (
         line("Put it there.", 0.5, moves=True),
         line("What is it?", 3.0, says="The bowl is here."),
@@ -73,7 +73,7 @@ def test_a_session_comes_back_from_disk(tmp_path):
     assert again.lines == session.lines
     assert again.jpegs == session.jpegs
     assert np.array_equal(again.features, session.features)
-    assert again.pictures(4).shape == (2, 32, 32, 3)
+    assert again.pictures(4).shape == (2, 128, 128, 3)
 
 
 def test_a_perfect_ear_hears_each_word_a_tick_after_its_end_and_closes_the_turn(net):

@@ -15,7 +15,7 @@ What hears, reads, looks and draws chunks rests, so the new agent hears and acts
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -27,6 +27,7 @@ from stretto.agents.sizes import size
 from stretto.core.clock import Stopwatch
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
+from stretto.recipes.policy_goal import eye_of
 from stretto.train.acting.phrases import encode
 from stretto.train.acting.stage import TRAINED as ACTING
 from stretto.train.device import choose
@@ -160,7 +161,7 @@ class DuplexTraining(Configurable):
 
 def assembled(name: str, policy: str = "", hear: str = "") -> Network:
     """A network of a size with adapters, made of one that acts and one that hears; its adapters change nothing yet."""
-    network: Network = size(name).build()
+    network: Network = replace(size(name), eye=eye_of(name)).build()
     state = network.state_dict()
     with torch.no_grad():
         for source, hears in ((policy, False), (hear, True)):

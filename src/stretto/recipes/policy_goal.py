@@ -225,8 +225,7 @@ def network_of(name: str, language: bool = True, eye: str = "conv") -> Network:
     layout = config.layout
     assert isinstance(layout, Tick200.Config | Listener200.Config)
     config = replace(config, layout=replace(layout, pictures=1))
-    if name.startswith("debug"):
-        config = replace(config, eye=ConvTokens.Config(size=128, width=16, channels=(8, 8, 8, 8, 16)))
+    config = replace(config, eye=eye_of(name))
     if eye != "conv":
         chosen = registry.load("image_encoder", eye).Config(  # type: ignore[attr-defined]
             size=128, tokens=config.eye.tokens, width=config.eye.width
@@ -235,3 +234,10 @@ def network_of(name: str, language: bool = True, eye: str = "conv") -> Network:
     if not language:
         config = replace(config, language="", ear=replace(config.ear, pretrained=False))
     return config.build()
+
+
+def eye_of(name: str) -> ConvTokens.Config:
+    """The eye of a size, for pictures of 128 px."""
+    if name.startswith("debug"):
+        return ConvTokens.Config(size=128, width=16, channels=(8, 8, 8, 8, 16))
+    return ConvTokens.Config()

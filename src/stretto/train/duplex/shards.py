@@ -160,10 +160,15 @@ def make_sessions(job: Job, workers: int, say: Callable[[str], None], minutes: f
 def _made(job: Job, left: Sequence[int], workers: int, more: Callable[[], bool]) -> Iterator[int]:
     """Numbers as they are done."""
     if workers < 2:
-        for number in left:
-            if not more():
-                return
-            yield make(job, number)
+        try:
+            for number in left:
+                if not more():
+                    return
+                yield make(job, number)
+        finally:
+            if "composer" in _kept:
+                _kept.pop("composer").close()
+            _kept.clear()
         return
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=die_with_parent) as pool:
         for start in range(0, len(left), 4 * workers):
