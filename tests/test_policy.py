@@ -1,7 +1,5 @@
 """The acting half: contexts, phrases, the stage at debug size, the agents; what is trained is what is run."""
 
-import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import compress
 
@@ -21,7 +19,6 @@ from stretto.recipes.policy_goal import PolicyGoal, network_of
 from stretto.runtime.delays import NoDelays
 from stretto.runtime.jobs import DrawnJobs
 from stretto.think.tokens import gather
-from stretto.train.acting import shards
 from stretto.train.acting.batches import Batch, Batches
 from stretto.train.acting.contexts import FIELDS, NO_TASK, Contexts, Shard, decode, encode
 from stretto.train.acting.phrases import GOALS, PhraseBook, Said, make_book, plan_of, sayings, wordings
@@ -213,18 +210,6 @@ def test_the_recipe_trains_from_shards_alone(tmp_path, net, book):
     config.build().run(tmp_path / "out", said.append)
     assert (tmp_path / "out" / "policy" / "config.json").is_file()
     assert any("16 contexts" in line for line in said)
-
-
-def test_many_workers_leave_no_shard_out(tmp_path, monkeypatch):
-    def fulfil(order):
-        order.told.write_text(json.dumps({"contexts": 1, "task": [0], "reached": [True], "helped": [False]}))
-        return order
-
-    monkeypatch.setattr(shards, "ProcessPoolExecutor", lambda count, *rest, **more: ThreadPoolExecutor(count))
-    monkeypatch.setattr(shards, "fulfil", fulfil)
-    orders = [shards.Order(path=tmp_path / f"{number}.npz", first=number, count=1) for number in range(7)]
-    assert shards.make(orders, 2, lambda text: None)
-    assert all(order.told.is_file() for order in orders)
 
 
 def test_without_a_checkpoint_the_policy_says_how_to_train_one(tmp_path):

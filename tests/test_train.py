@@ -1,12 +1,14 @@
 """The training loop: bit-same after a cut, schedules, averaged weights, files that say what they are."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch import nn
 
 from stretto.core.errors import StrettoError
+from stretto.train import workers
 from stretto.train.device import Device, choose
 from stretto.train.loop import Loop
 from stretto.train.page import write_page
@@ -125,3 +127,12 @@ def test_a_damaged_state_says_what_to_do(tmp_path):
 def test_a_stage_is_recognised_by_what_it_offers():
     assert isinstance(Line(), Stage)
     assert not isinstance(nn.Linear(1, 1), Stage)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_workers_leave_no_job_out_and_begin_none_when_time_is_over(monkeypatch, count):
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", lambda count, *rest, **more: ThreadPoolExecutor(count))
+    assert sorted(workers.done(lambda job: 2 * job, range(7), count)) == [0, 2, 4, 6, 8, 10, 12]
+    begun = []
+    assert len(list(workers.done(begun.append, range(20), count, lambda: len(begun) < 3))) < 20
+    assert len(begun) <= 2 + 2 * count

@@ -167,6 +167,13 @@ class Network(nn.Module, Configurable):
                 found[name] = part.index_fill(-1, self._never[name], float("-inf"))
         return found
 
+    @torch.no_grad()
+    def begin_silent(self, name: str, score: float) -> None:
+        """Give saying nothing that first score in a slot."""
+        predicts = self.layout[name].predicts
+        own = self.layout.token(name, "nothing") - self.layout.vocabularies[predicts].table.size
+        self.tables[predicts].bias[own] = score  # type: ignore[operator]
+
     def _never_said(self, name: str) -> Tensor:
         """Tokens of its vocabulary that a slot never says: markers, and what other slots say when there is nothing."""
         vocabulary = self.layout.vocabularies[self.layout[name].predicts]

@@ -24,6 +24,7 @@ from stretto.agents.checkpoint import digest, from_pretrained, save_pretrained
 from stretto.agents.duplex import SYSTEM
 from stretto.agents.network import Network
 from stretto.agents.sizes import size
+from stretto.core.begun import same_settings
 from stretto.core.clock import Stopwatch
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
@@ -71,7 +72,6 @@ class DuplexTraining(Configurable):
                 decay=0.0,
                 ema=0.995,
                 accumulate=4,
-                together=2,
                 validate=100,
                 sample=300,
                 schedule=Schedule.Config(warmup=50),
@@ -85,6 +85,7 @@ class DuplexTraining(Configurable):
                 size="debug-duplex",
                 train=2,
                 dev=1,
+                words=4,
                 workers=1,
                 threads=1,
                 episodes=Episodes.Config.tiny(),
@@ -120,7 +121,10 @@ class DuplexTraining(Configurable):
     ) -> bool:  # fmt: skip
         """Train on sessions; whether it is finished, and the checkpoint written."""
         c, device = self.config, choose()
-        torch.set_num_threads(1 if device.name == "cpu" else c.threads)
+        made_of = {name: digest(path) if path else "" for name, path in (("policy", c.policy), ("hear", c.hear))}
+        made_of |= {"size": c.size, "seed": str(c.seed)}
+        folder.mkdir(parents=True, exist_ok=True)
+        same_settings(folder / "settings.json", made_of, f"'{folder}'")
         system = network.text.encode(SYSTEM, special=True) if network.text else [1]
         parts = []
         for split, sessions, words in (("train", train, c.words), ("dev", dev, c.words // 10)):
@@ -128,9 +132,11 @@ class DuplexTraining(Configurable):
             talk = [dialogue(seed, split, network.config.ear.width) for seed in range(words)]
             heard += self._truly(network, talk)
             both = [*sessions, *talk]
-            parts.append(Episodes(c.episodes, network.layout, both, heard, lambda text: encode(network, text), system))
+            drawn = replace(c.episodes, seed=c.seed)
+            parts.append(Episodes(drawn, network.layout, both, heard, lambda text: encode(network, text), system))
         stage = c.stage.build(network, *parts, device.name)
-        loop: Loop = c.loop.build(stage, folder, device, say)
+        at_once = device.parts(c.loop.accumulate, c.threads)
+        loop: Loop = replace(c.loop, seed=c.seed, together=at_once).build(stage, folder, device, say)
         if not loop.run(minutes):
             return False
         with loop.average():
@@ -170,8 +176,7 @@ def assembled(name: str, policy: str = "", hear: str = "") -> Network:
                 if key in state and (_hears(key) if hears else _acts(key)):
                     state[key].copy_(tensor)
         network.when["deciding"].copy_(network.when["action"])
-        own = network.layout.token("say", "nothing") - network.layout.vocabularies["say"].table.size
-        network.tables["say"].bias[own] = SILENT  # type: ignore[operator]
+    network.begin_silent("say", SILENT)
     return network
 
 

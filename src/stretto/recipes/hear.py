@@ -27,7 +27,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from stretto.agents.checkpoint import save_pretrained
@@ -120,14 +119,12 @@ class HearTraining(Configurable):
     def run(self, out: Path, say: Say = lambda text: None, until: int | None = None) -> Path:
         """Everything that is missing; returns the checkpoint, or the folder while training is not finished."""
         device = choose()
-        torch.set_num_threads(1 if device.name == "cpu" else self.config.threads)
+        parts = device.parts(self.config.batches.size, self.config.threads)
         out.mkdir(parents=True, exist_ok=True)
         whole = self.network_config()
         kit = self.kit(out, whole)
         train, held = self.sessions(out, whole, say)
         folder = out / self.config.way
-        parts = self.config.threads if device.name == "cpu" else 1
-        parts = parts if self.config.batches.size % parts == 0 else 1
         stage = self.stage(whole, kit, train, held, parts)
         say(f"{device.name}: {device.why}; {len(train)} sessions of {train.ticks} ticks, {len(held)} held out")
         at_once = replace(self.config.loop, seed=self.config.seed, accumulate=parts, together=parts)

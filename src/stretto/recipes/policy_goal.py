@@ -32,7 +32,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from stretto.agents.checkpoint import save_pretrained
 from stretto.agents.network import Network
@@ -161,14 +160,13 @@ class PolicyGoal(Configurable):
         goal = self.folder / ("policy" if end == total else f"driver-{number + 1}")
         if goal.is_dir():
             return True
-        torch.set_num_threads(1 if device.name == "cpu" else c.threads)
         network = network_of(c.net, language=not c.data, eye=c.eye)
         book = self._book(network)
         contexts = Contexts(shards)
         held = contexts.rows["episode"] % 20 == 0
         rows = np.flatnonzero(~held)
         need = tuple(float(share) for share in 0.5 + self._shares(number + 1)) if number else ()
-        parts = c.threads if device.name == "cpu" and c.batch % c.threads == 0 else 1
+        parts = device.parts(c.batch, c.threads)
         batches = Batches.Config(size=c.batch // parts, seed=c.seed, need=need).build(contexts, book, rows)
         check = np.flatnonzero(held) if held.any() else rows
         proof = Batches.Config(size=min(c.batch, 32), seed=1).build(contexts, book, check)
@@ -203,11 +201,8 @@ class PolicyGoal(Configurable):
 
     def _write(self, network: Network, goal: Path, facts: dict[str, object]) -> None:
         """The averaged weights as a checkpoint that hears and says nothing."""
-        with torch.no_grad():
-            for name in ("heard", "say"):
-                table = network.layout[name].predicts
-                own = network.layout.token(name, "nothing") - network.layout.vocabularies[table].table.size
-                network.tables[table].bias[own] = QUIET  # type: ignore[operator]
+        for name in ("heard", "say"):
+            network.begin_silent(name, QUIET)
         shutil.rmtree(goal, ignore_errors=True)
         save_pretrained(network.cpu(), goal, facts=facts)
         (self.folder / "recipe.json").write_text(json.dumps({"wrote": str(goal), **facts}))

@@ -16,7 +16,6 @@ class Prompted:
     """
 
     privileged = True
-    part = "agent_step"
 
     def __init__(self, director: Director, voice: Voice, react_s: float = REACT_S) -> None:
         self.director, self.voice, self.react_s = director, voice, react_s

@@ -18,10 +18,9 @@ import copy
 import functools
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +39,9 @@ from stretto.data.talk_wide import COMMANDS
 from stretto.listen.spotter.embedding import pretrained
 from stretto.listen.spotter.features import BANDS, PER_STEP, SILENCE, STEP_S
 from stretto.listen.spotter.network import SpotterNetwork, to_onnx
-from stretto.runtime.process import die_with_parent
 from stretto.train import spotter_score
 from stretto.train.spotter_data import Heard, heard, load, save, speak
+from stretto.train.workers import done
 
 Say = Callable[[str], None]
 SHARD = 100
@@ -148,7 +147,7 @@ class SpotterTraining(Configurable):
         jobs = [(again, begin) for again in range(config.passes) for begin in range(0, config.utterances, SHARD)]
         files = [folder / f"{again}-{begin}.npz" for again, begin in jobs]
         left = [(job, file) for job, file in zip(jobs, files, strict=True) if not file.exists()]
-        made = _rendered(left, cache, self.words, config)
+        made = done(_render, [(job, file, cache.root, self.words, config) for job, file in left], config.threads)
         for _ in _shown(left, "heard", say):
             _spend(out, next(made) / config.threads)
         return files
@@ -174,24 +173,8 @@ class SpotterTraining(Configurable):
         return learner.average.eval()
 
 
-Files = Sequence[tuple[tuple[int, int], Path]]
-"""(which pass, first utterance) and the file of it."""
-
-
-def _rendered(
-    left: Files, cache: SpeechCache, words: tuple[str, ...], config: SpotterTraining.Config
-) -> Iterator[float]:
-    """Make files of features; yields the seconds of processor time of each."""
-    some = [(job, file, cache.root, words, config) for job, file in left]
-    if config.threads < 2:
-        yield from map(_render, some)
-        return
-    with ProcessPoolExecutor(config.threads, get_context("spawn"), initializer=die_with_parent) as pool:
-        yield from pool.map(_render, some)
-
-
 def _render(job: tuple[tuple[int, int], Path, Path, tuple[str, ...], SpotterTraining.Config]) -> float:
-    """Make one file."""
+    """Make one file; the seconds of processor time that it took."""
     (again, begin), file, root, words, config = job
     watch, cache = CpuWatch(), SpeechCache(root)
     numbers = range(begin, min(begin + SHARD, config.utterances))
@@ -230,11 +213,11 @@ class _Learner:
     def step(self, data: list[Heard]) -> float:
         """One batch; returns the mean loss of the last fifty."""
         watch = CpuWatch()
-        done = min(1.0, self.spent / (self.config.minutes * 60))
+        share = min(1.0, self.spent / (self.config.minutes * 60))
         for group in self.optimiser.param_groups:
-            group["lr"] = group["base"] * min(1.0, (self.steps + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * done))
+            group["lr"] = group["base"] * min(1.0, (self.steps + 1) / 50) * (0.5 + 0.5 * math.cos(math.pi * share))
         for weight in self.deep:
-            weight.requires_grad_(done >= RESTS)
+            weight.requires_grad_(share >= RESTS)
         weights = [weight for weight in self.network.parameters() if weight.requires_grad]
         parts = list(self.pool.map(lambda part: self._part(data, part, weights), range(self.config.threads)))
         self.optimiser.zero_grad()

@@ -4,21 +4,15 @@ A run may end at any moment; the next one makes what is missing. With one worker
 """
 
 import json
-import multiprocessing
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from stretto.core.clock import Stopwatch
-from stretto.core.errors import StrettoError
 from stretto.core.rng import derive, generator
-from stretto.runtime.process import die_with_parent
 from stretto.train.acting.contexts import Shard
+from stretto.train.workers import done
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +37,7 @@ def make(orders: Sequence[Order], workers: int, say: Callable[[str], None], minu
     """Make the shards that are missing; False when `minutes` were over before all were there."""
     left = [order for order in orders if not order.told.is_file()]
     watch, made = Stopwatch(), 0
-    done = _done(left, workers, lambda: minutes is None or watch.seconds() < 60 * minutes)
-    while order := _next(done, made):
+    for order in done(fulfil, left, workers, lambda: minutes is None or watch.seconds() < 60 * minutes):
         made += 1
         rest = watch.seconds() / made * (len(left) - made) / 60
         outcome = json.loads(order.told.read_text())
@@ -54,39 +47,6 @@ def make(orders: Sequence[Order], workers: int, say: Callable[[str], None], minu
             f"their goal; {len(left) - made} shards and {rest:.0f} min left"
         )
     return made == len(left)
-
-
-def _next(done: Iterator[Order], made: int) -> Order | None:
-    try:
-        return next(done, None)
-    except BrokenProcessPool as error:
-        raise StrettoError(
-            f"A recording process ended after {made} shards of this run, which are kept. The same command goes on."
-        ) from error
-
-
-def _done(left: Sequence[Order], workers: int, more: Callable[[], bool]) -> Iterator[Order]:
-    """The orders as they are done; no new one is begun when `more()` is false."""
-    if workers < 2:
-        for order in left:
-            if not more():
-                return
-            yield fulfil(order)
-        return
-    todo = iter(left)
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin) as pool:
-        running = {pool.submit(fulfil, order) for order in islice(todo, workers)}
-        while running:
-            ready, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in ready:
-                yield future.result()
-            if more():
-                running |= {pool.submit(fulfil, order) for order in islice(todo, len(ready))}
-
-
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    die_with_parent()
 
 
 _kept: dict[str, Any] = {}

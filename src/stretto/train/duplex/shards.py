@@ -5,10 +5,8 @@ make them at once, and a run may end at any moment. Training then needs neither 
 """
 
 import json
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,9 @@ from stretto.data import rooms
 from stretto.data.hearing import BEDS
 from stretto.data.speech_cache import SpeechCache
 from stretto.listen.encoders.whisper import WhisperEncoder
-from stretto.runtime.process import die_with_parent
 from stretto.sessions.composer.compose import Composed, Composer, Line
 from stretto.train.acting.contexts import decode, encode
+from stretto.train.workers import done
 
 BEDDED = 0.2
 """Share of sessions with a noise from end to end."""
@@ -150,44 +148,35 @@ def make_sessions(job: Job, workers: int, say: Callable[[str], None], minutes: f
     numbers = range(job.first, job.first + job.count)
     left = [number for number in numbers if not job.path(number).exists()]
     watch = Stopwatch()
-    for done, number in enumerate(_made(job, left, workers, lambda: not minutes or watch.seconds() < 60 * minutes), 1):
-        rest = watch.seconds() / done * (len(left) - done) / 60
-        if done % 10 == 0 or done == len(left):
-            say(f"{job.split} session {number}: {done} of {len(left)}, {rest:.0f} min left")
+    jobs = [replace(job, first=number, count=1) for number in left]
+    made = done(make, jobs, workers, lambda: not minutes or watch.seconds() < 60 * minutes)
+    try:
+        for count, number in enumerate(made, 1):
+            rest = watch.seconds() / count * (len(left) - count) / 60
+            if count % 10 == 0 or count == len(left):
+                say(f"{job.split} session {number}: {count} of {len(left)}, {rest:.0f} min left")
+    finally:
+        close()
     return [path for number in numbers if (path := job.path(number)).exists()]
-
-
-def _made(job: Job, left: Sequence[int], workers: int, more: Callable[[], bool]) -> Iterator[int]:
-    """Numbers as they are done."""
-    if workers < 2:
-        try:
-            for number in left:
-                if not more():
-                    return
-                yield make(job, number)
-        finally:
-            if "composer" in _kept:
-                _kept.pop("composer").close()
-            _kept.clear()
-        return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=die_with_parent) as pool:
-        for start in range(0, len(left), 4 * workers):
-            if not more():
-                return
-            yield from pool.map(
-                make, *zip(*((job, number) for number in left[start : start + 4 * workers]), strict=True)
-            )
 
 
 _kept: dict[str, Any] = {}
 """What this process keeps from session to session."""
 
 
-def make(job: Job, number: int) -> int:
-    """Make one file."""
+def make(job: Job) -> int:
+    """Make the first file of a job; its number."""
     if _kept.get("split") != job.split:
         torch.set_num_threads(1)
+        close()
         composer = Composer.Config(split=job.split).build(SpeechCache(job.voices))
         _kept.update(split=job.split, composer=composer, ear=job.ear.build().eval())
-    packed(_kept["composer"].play(number), _kept["ear"]).save(job.path(number))
-    return number
+    packed(_kept["composer"].play(job.first), _kept["ear"]).save(job.path(job.first))
+    return job.first
+
+
+def close() -> None:
+    """End the world of this process, if it has one."""
+    if "composer" in _kept:
+        _kept.pop("composer").close()
+    _kept.clear()

@@ -5,6 +5,7 @@
 
 import importlib
 
+from stretto.core.errors import unknown
 from stretto.sessions.composer.plot import Term
 
 OPENINGS: dict[str, float] = {
@@ -17,6 +18,8 @@ MIDDLES: dict[str, float] = {
 
 
 def term(name: str) -> Term:
-    """The term of that name."""
+    """The term of that name. Raises StrettoError for one that is not there."""
+    if name not in {**OPENINGS, **MIDDLES}:
+        raise unknown("term", name, {**OPENINGS, **MIDDLES})
     add: Term = importlib.import_module(f"stretto.sessions.composer.terms.{name}").add
     return add
