@@ -22,6 +22,7 @@ from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.look.encoders.conv import ConvTokens
 from stretto.look.encoders.efficientnet import EfficientNetTokens
 from stretto.nn.lora import adapt
+from stretto.nn.numbers import NumberEmbedding
 from stretto.nn.quantise import go_live
 from stretto.think.backbone import Backbone
 from stretto.think.expert import ExpertConfig
@@ -108,7 +109,7 @@ class Network(nn.Module, Configurable):
         ).build()
         self.eye: ConvTokens | EfficientNetTokens = config.eye.build()
         self.head: FlowHead = config.head.build()
-        self.proprio = nn.Linear(config.proprio, width["action"])
+        self.proprio = NumberEmbedding(config.proprio, width["action"])
         self.playback = nn.Linear(PLAYBACK, width["action"])
         self.query = nn.Parameter(0.02 * torch.randn(width["action"]))
         on_time = [stream for stream in self.layout.streams if stream.counter == TIME]

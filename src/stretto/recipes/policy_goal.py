@@ -32,6 +32,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from stretto.agents.checkpoint import save_pretrained
 from stretto.agents.network import Network
@@ -44,7 +45,7 @@ from stretto.look.encoders.conv import ConvTokens
 from stretto.think.layouts.listener200 import Listener200
 from stretto.think.layouts.tick200 import Tick200
 from stretto.train.acting.batches import Batches
-from stretto.train.acting.contexts import Contexts
+from stretto.train.acting.contexts import KINDS, Contexts
 from stretto.train.acting.phrases import PhraseBook, make_book, sayings
 from stretto.train.acting.shards import Order, make, successes
 from stretto.train.acting.stage import SeeAct
@@ -163,6 +164,8 @@ class PolicyGoal(Configurable):
         network = network_of(c.net, language=not c.data, eye=c.eye)
         book = self._book(network)
         contexts = Contexts(shards)
+        experts = contexts.rows["kind"] != KINDS.index("policy")
+        network.proprio.measure(torch.from_numpy(contexts.rows["proprio"][experts]))
         held = contexts.rows["episode"] % 20 == 0
         rows = np.flatnonzero(~held)
         need = tuple(float(share) for share in 0.5 + self._shares(number + 1)) if number else ()
