@@ -224,7 +224,7 @@ def test_a_person_sees_goals_and_standing_arms():
 
 @pytest.mark.parametrize("name", ["cascade_policy", "shuffled_images:cascade_policy"])
 def test_an_arm_that_cannot_run_yet_says_what_is_missing(name):
-    with pytest.raises(StrettoError, match="Train one: stretto train policy_goal"):
+    with pytest.raises(StrettoError, match="Train them: stretto train policy_goal"):
         arms.open_arm(name, Mouth())
 
 
@@ -263,9 +263,18 @@ def talk_goal(text):
 def test_the_silent_twin_hears_the_instruction_alone_on_the_same_placement():
     drawn = case("ask_scene")
     sheet = SCENARIOS["ask_scene"].sheet(drawn)
-    twin = arms.open_arm("silent_twin:zero", Mouth()).alter(drawn, sheet)
+    twin = arms.open_arm("silent:zero", Mouth()).alter(drawn, sheet)
     assert [prompt.role for prompt in twin.prompts] == ["instruct"]
     assert (twin.placement, twin.arrangement) == (sheet.placement, sheet.arrangement)
+
+
+def test_a_question_that_is_read_is_typed_and_nothing_else_is_said():
+    drawn = case("ask_general")
+    sheet = SCENARIOS["ask_general"].sheet(drawn)
+    read = arms.open_arm("read:zero", Mouth()).alter(drawn, sheet)
+    director = Director(read.prompts, Seen())
+    said = [some for k in range(60) if (some := director.observe(k / 5, k / 5 + 0.2, ())) is not None]
+    assert [(some.typed, some.speech) for some in said] == [(sheet.prompts[-1].speech.text, None)]
 
 
 def test_shown_pictures_are_another_episodes_with_this_ones_times():

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from stretto.agents.checkpoint import find_weights
 from stretto.agents.duplex import Duplex
-from stretto.agents.policy import Policy, find_weights
+from stretto.agents.policy import RECIPE, Policy
 from stretto.core.clock import VirtualClock
 from stretto.core.errors import StrettoError
 from stretto.core.protocols import Context
@@ -216,7 +217,7 @@ def test_without_a_checkpoint_the_policy_says_how_to_train_one(tmp_path):
     with pytest.raises(StrettoError, match="stretto train policy_goal"):
         Policy.Config(weights=str(tmp_path)).build()
     (tmp_path / "config.json").write_text("{}")
-    assert find_weights(str(tmp_path)) == str(tmp_path)
+    assert find_weights(str(tmp_path), RECIPE) == str(tmp_path)
 
 
 def observation(tick, **fields):

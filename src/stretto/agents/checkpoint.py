@@ -128,6 +128,21 @@ def load(network: Network, name: Path | str) -> Network:
     return network
 
 
+def find_weights(name: str, recipe: str) -> str:
+    """The directory of a shipped checkpoint: in the folder one stands in, else in the checkout.
+
+    Raises StrettoError with the command that trains one when it is not there.
+    """
+    checkout = Path(__file__).resolve().parents[3]
+    for path in (Path(name).expanduser(), checkout / name):
+        if (path / CONFIG).is_file():
+            return str(path)
+    raise StrettoError(
+        f"There are no trained weights in '{name}': expected a directory that save_pretrained wrote. "
+        f"Train them: stretto train {recipe}, which says where it writes them."
+    )
+
+
 def digest(name: Path | str) -> str:
     """The sha256 of a checkpoint's weights, configuration and layout, in hex; `facts` and the name do not count."""
     directory = _find(name)

@@ -38,6 +38,8 @@ from stretto.think.tokens import gather
 ACTS = {"<move>": Act.MOVE, "<halt>": Act.HALT}
 WAITING = 2
 """Phrases still to be synthesised with which no more is said."""
+SHIPPED = "weights/stretto-tiny"
+"""Where the trained agent lies."""
 SYSTEM = "<|im_start|>system\nYou are a robot arm that listens, looks, speaks and acts.<|im_end|>\n"
 
 

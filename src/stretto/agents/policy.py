@@ -9,27 +9,15 @@ Needs a trained checkpoint: `stretto train policy_goal`, or the one that is ship
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from stretto.agents.checkpoint import from_pretrained
+from stretto.agents.checkpoint import find_weights, from_pretrained
 from stretto.agents.duplex import Duplex
 from stretto.agents.network import Network
-from stretto.core.errors import StrettoError
 
 WEIGHTS = "weights/policy_goal"
-"""Where the shipped checkpoint lies: in the folder one stands in, else in the checkout."""
-
-
-def find_weights(name: str) -> str:
-    """The directory of a checkpoint. Raises StrettoError with the command that trains one when it is not there."""
-    checkout = Path(__file__).resolve().parents[3]
-    for path in (Path(name).expanduser(), checkout / name):
-        if (path / "config.json").is_file():
-            return str(path)
-    raise StrettoError(
-        f"There is no trained policy in '{name}': expected a directory that save_pretrained wrote. "
-        f"Train one: stretto train policy_goal, then --set weights=out/policy_goal/policy."
-    )
+"""Where the shipped checkpoint lies."""
+RECIPE = "policy_goal"
+"""The recipe that makes it."""
 
 
 class Policy(Duplex):
@@ -44,7 +32,4 @@ class Policy(Duplex):
     mute = ("speech", "heard", "say")
 
     def __init__(self, config: Config, network: Network | None = None) -> None:
-        super().__init__(config, network or from_pretrained(find_weights(config.weights)))
-
-
-__all__ = ["Policy", "find_weights"]
+        super().__init__(config, network or from_pretrained(find_weights(config.weights, RECIPE)))

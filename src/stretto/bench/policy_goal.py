@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from stretto.agents.checkpoint import digest
+from stretto.agents.checkpoint import digest, find_weights
 from stretto.agents.duplex import Duplex
-from stretto.agents.policy import WEIGHTS, Policy, find_weights
+from stretto.agents.policy import RECIPE, WEIGHTS, Policy
 from stretto.bench.card import Trial
 from stretto.core.clock import VirtualClock
 from stretto.core.protocols import Context
@@ -93,7 +93,7 @@ class PolicyGoal:
     @property
     def weights(self) -> str:
         """The hash of the checkpoint. Raises StrettoError when there is none."""
-        return digest(find_weights(self.directory))
+        return digest(find_weights(self.directory, RECIPE))
 
     def trials(self, n: int | None) -> list[Trial]:
         """200 told what the scene is for, 100 told another task, 50 shown another episode, 20 compared; or about `n`

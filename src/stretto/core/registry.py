@@ -91,6 +91,8 @@ TABLE: dict[str, dict[str, str]] = {
         "hearing": "stretto.bench.hearing:HearingCard",
         "live": "stretto.bench.live:Live",
         "policy-goal": "stretto.bench.policy_goal:PolicyGoal",
+        "duplex-tiny": "stretto.bench.duplex_tiny:DuplexTiny",
+        "duplex-controls": "stretto.bench.duplex_controls:DuplexControls",
     },
 }
 

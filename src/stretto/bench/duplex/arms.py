@@ -10,9 +10,9 @@
 
 A control is an arm with something taken away: `silence` (nobody is heard), `wrong_instruction` (another task's),
 `shuffled_images` (pictures of another task's episode), `heard_off` and `heard_wrong` (the stream of heard text is cut,
-or another task's words take its place), `silent_twin` (the first line only, so that what speaking costs is measured on
-equal init states: row `twin_success`). Controls are made of a base arm: `silence:cascade`; the bare name means
-`duplex`.
+or another task's words take its place), `silent` (the first line only, so that what speaking costs is measured on equal
+init states: row `twin_success`), `read` (the last line alone, typed: what the same weights know when they need not
+hear). Controls are made of a base arm: `silence:cascade`; the bare name means `duplex`.
 """
 
 from collections.abc import Callable, Mapping
@@ -114,9 +114,10 @@ def _cascade_policy(name: str, voice: Voice) -> Arm:
 
 
 def _duplex(name: str, voice: Voice) -> Arm:
-    from stretto.agents.duplex import Duplex
+    from stretto.agents.checkpoint import find_weights
+    from stretto.agents.duplex import SHIPPED, Duplex
 
-    return _unprivileged(name, Duplex.Config().build())
+    return _unprivileged(name, Duplex.Config(weights=find_weights(SHIPPED, "duplex")).build())
 
 
 def _unprivileged(name: str, agent: Any) -> Arm:
@@ -184,8 +185,17 @@ def other_goal(case: Case, goal: str) -> str:
     return str(case.pick([task for task in case.tasks if task != goal], "other", goal))
 
 
-def _silent_twin(arm: Arm) -> Arm:
+def _silent(arm: Arm) -> Arm:
     return replace(arm, alter=lambda case, sheet: replace(arm.alter(case, sheet), prompts=list(sheet.prompts[:1])))
+
+
+def _read(arm: Arm) -> Arm:
+    def alter(case: Case, sheet: Sheet) -> Sheet:
+        sheet = arm.alter(case, sheet)
+        typed = replace(sheet.prompts[-1], typed=True, when=None)
+        return replace(sheet, prompts=[typed], end_goal="", limit_s=sheet.least_s)
+
+    return replace(arm, alter=alter)
 
 
 def _shuffled_images(arm: Arm) -> Arm:
@@ -213,7 +223,8 @@ def _heard(wrong: bool) -> Callable[[Arm], Arm]:
 CONTROLS: Mapping[str, Callable[[Arm], Arm]] = {
     "silence": _silence,
     "wrong_instruction": _wrong_instruction,
-    "silent_twin": _silent_twin,
+    "silent": _silent,
+    "read": _read,
     "shuffled_images": _shuffled_images,
     "heard_off": _heard(wrong=False),
     "heard_wrong": _heard(wrong=True),

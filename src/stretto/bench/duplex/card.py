@@ -69,8 +69,12 @@ class ExamCard(ABC):
     def run(self, trial: Trial, state: Exams) -> list[Row]:
         """The rows of one trial of an arm."""
         p = trial.params
-        rows = state[p["split"]].rows(p["scenario"], p["number"], p["arm"], p["delays"])
+        rows = state[p["split"]].rows(p["scenario"], p["number"], p["arm"], p["delays"], self.judged(p))
         return [{**row, "split": p["split"]} for row in rows]
+
+    def judged(self, params: Mapping[str, Any]) -> str:
+        """The scenario as which a trial is judged, "" is its own."""
+        return ""
 
     def close(self, state: Exams) -> None:
         """End the worlds."""

@@ -136,11 +136,11 @@ class Exam:
         """The draws of one trial."""
         return Case(scenario, number, self.split, self.world.env.tasks, self.voices, attempt)
 
-    def rows(self, scenario: str, number: int, arm: str, delays: float = 1.0) -> list[Row]:
-        """All rows of one trial, with the fields that every row of the exam has."""
+    def rows(self, scenario: str, number: int, arm: str, delays: float = 1.0, judged: str = "") -> list[Row]:
+        """All rows of one trial, with the fields that every row of the exam has; `judged` as another scenario is."""
         self.resets = 0
         played = self.play(scenario, number, arm, delays)
-        rows = SCENARIOS[scenario].judge(played.sheet, played.episode, self)
+        rows = SCENARIOS[judged or scenario].judge(played.sheet, played.episode, self)
         rows += common_rows(played)
         shared = {
             "arm": arm,

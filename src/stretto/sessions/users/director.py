@@ -39,7 +39,7 @@ class Reaction:
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """One thing the person says. `when` None: at once (after the line before)."""
+    """One thing the person says, or types (`typed`). `when` None: at once (after the line before)."""
 
     role: str
     speech: Speech
@@ -47,6 +47,7 @@ class Prompt:
     wait_s: float = 1.0
     patience_s: float = 6.0
     polite: bool = False
+    typed: bool = False
     reaction: Reaction = field(default_factory=Reaction)
 
 
@@ -98,8 +99,9 @@ class Director:
         if prompt.polite and (self._speaking or t < self._quiet_from + QUIET_S) and t < self._due + prompt.patience_s:
             return None
         start = max(self._due, t)
-        self._free, self._due = start + prompt.speech.end, None
-        self.said.append(Utterance(t=start, intent=prompt.role, speech=prompt.speech))
+        self._free, self._due = start + (0.0 if prompt.typed else prompt.speech.end), None
+        how = {"typed": prompt.speech.text} if prompt.typed else {"speech": prompt.speech}
+        self.said.append(Utterance(t=start, intent=prompt.role, **how))  # type: ignore[arg-type]
         return self.said[-1]
 
     @property

@@ -5,9 +5,7 @@ from jaxtyping import Float
 
 from stretto.envs.experts.libero_goal.motion import BOTTLE, BOWL, CABINET, CHEESE, KNOB, PLATE, STOVE
 from stretto.envs.libero_scene import Scene
-
-CENTRE = np.array([0.0, 0.0, 0.9])
-"""About the middle of the table's top."""
+from stretto.train.acting.readout import CENTRE
 
 THINGS = (BOWL, CHEESE, BOTTLE, PLATE)
 DRAWERS = tuple(f"{CABINET}_{level}_level" for level in ("top", "middle", "bottom"))

@@ -2,8 +2,7 @@
 
 The same modules in the same geometry as in the live agent, joined to what the language side would hold (phrases.py);
 what is frozen is not computed. Three losses: the flow head's on the chunk behind its committed prefix, the act slot's
-(`<move>` or `<halt>`), and, only while training, where things are, read from the image tokens (labels of the simulator:
-places.py). The readout is no part of the network that is saved.
+(`<move>` or `<halt>`), and, only while training, where things are, read from the image tokens (readout.py).
 
 Logs `flow` and its parts, `act`, `places`. None of them predicts success: judge by rollouts.
 """
@@ -25,28 +24,14 @@ from stretto.think.backbone import Sight
 from stretto.think.layout import TEXT
 from stretto.think.tokens import Tokens
 from stretto.train.acting.batches import Batch, Batches
-from stretto.train.acting.contexts import FIELDS
 from stretto.train.acting.phrases import Language, joined
+from stretto.train.acting.readout import Readout
 
 TRAINED = ("backbone.experts.action.", "eye.", "head.", "proprio.", "playback.", "query", "tables.act.", "when.action")
 """What the names of trained tensors begin with; and the places of the action expert's streams."""
 
 Rollout = Callable[[Network, int, Path], Mapping[str, float]]
 """Rolls the network out somewhere: (network, step, folder) -> numbers."""
-
-
-class Readout(nn.Module):
-    """Image tokens to places. For training only."""
-
-    def __init__(self, tokens: int, width: int, numbers: int) -> None:
-        super().__init__()
-        self.narrow = nn.Linear(width, 24)
-        self.hidden = nn.Linear(24 * tokens, 128)
-        self.out = nn.Linear(128, numbers)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(batch, tokens, width) -> (batch, numbers)."""
-        return self.out(F.gelu(self.hidden(F.gelu(self.narrow(tokens)).flatten(1))))
 
 
 class SeeAct(Configurable):
@@ -60,7 +45,7 @@ class SeeAct(Configurable):
 
         copies: int = 4
         act: float = 0.1
-        places: float = 0.2
+        places: float = 0.5
         shift: int = 3
         light: float = 0.1
         held: int = 192
@@ -73,7 +58,7 @@ class SeeAct(Configurable):
         image = network.layout["image"]
         with torch.random.fork_rng():
             torch.manual_seed(network.config.seed)
-            self.readout = Readout(image.tokens, network.query.shape[0], FIELDS["places"][0][0])
+            self.readout = Readout(image.tokens, network.query.shape[0])
         self._places = [f"place.{s.name}" for s in network.layout.streams if s.expert == image.expert]
         for name, weight in network.named_parameters():
             weight.requires_grad_(self._is_trained(name))
@@ -107,7 +92,7 @@ class SeeAct(Configurable):
             context, mask.to(self.device), batch.target, batch.prefix, generator, self.config.copies
         )
         act = F.cross_entropy(self.scores(states, batch.tokens).flatten(0, 1), batch.move.flatten())
-        places = F.smooth_l1_loss(self.readout(seen).float(), batch.places)
+        places = self.readout.loss(seen, batch.places, batch.proprio)
         total = flow + self.config.act * act + self.config.places * places
         return total, {**terms, "act": act.detach(), "places": places.detach()}
 
@@ -156,7 +141,7 @@ class SeeAct(Configurable):
             context, mask = self.network.context(states, {"action": batch.tokens})
             flow, _ = self.network.head.loss(context, mask.to(self.device), batch.target, batch.prefix, generator)
             right = (self.scores(states, batch.tokens).argmax(-1) == batch.move).float().mean()
-            error = F.smooth_l1_loss(self.readout(seen).float(), batch.places)
+            error = self.readout.loss(seen, batch.places, batch.proprio)
             for name, value in (("flow", flow), ("act_right", right), ("places", error)):
                 total[name] = total.get(name, 0.0) + float(value) / parts
         return total
