@@ -101,7 +101,7 @@ class Director:
         start = max(self._due, t)
         self._free, self._due = start + (0.0 if prompt.typed else prompt.speech.end), None
         how = {"typed": prompt.speech.text} if prompt.typed else {"speech": prompt.speech}
-        self.said.append(Utterance(t=start, intent=prompt.role, **how))  # type: ignore[arg-type]
+        self.said.append(Utterance(t=start, intent=prompt.role, **how))
         return self.said[-1]
 
     @property
