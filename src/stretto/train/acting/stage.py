@@ -46,7 +46,7 @@ class SeeAct(Configurable):
         copies: int = 4
         act: float = 0.1
         places: float = 0.5
-        shift: int = 3
+        shift: int = 1
         light: float = 0.1
         held: int = 192
 
