@@ -2,13 +2,17 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from stretto.bench import tick_trained
 from stretto.bench.duplex.card import Exams
 from stretto.bench.duplex.play import Exam
 from stretto.bench.duplex_controls import DuplexControls
 from stretto.bench.duplex_tiny import DuplexTiny
 from stretto.core.errors import StrettoError
+from stretto.core.signals import Sound, Speech
+from stretto.data import questions, talk
 
 ROWS = {
     "instruct": ("passed", "success", "action_turn"),
@@ -35,6 +39,13 @@ class Judged(Exam):
         default = ("passed", "switch_success" if "switch" in scenario else "false_reaction")
         names = (*ROWS.get(judged or scenario, default), "late_ticks")
         return [{**fields, **more, "row": name, "value": True} for name in names]
+
+
+class Mouth:
+    """A voice without an engine."""
+
+    def speak(self, text, seed=0):
+        return Speech(text=text, sound=Sound(samples=np.zeros(16_000, np.float32), rate=16_000), words=())
 
 
 def rows_of(card):
@@ -79,6 +90,14 @@ def test_every_bar_has_its_trials_each_once_and_in_pairs(card):
     for name, (one, other) in {"twin_success": ("speaking", "silent"), "general_answer": ("duplex", "read")}.items():
         units = [{row["unit"] for row in rows if (row["row"], row["arm"]) == (name, arm)} for arm in (one, other)]
         assert units[0] == units[1]
+
+
+def test_the_ticks_conversation_is_of_development_and_has_both_kinds_of_questions(monkeypatch):
+    monkeypatch.setattr(tick_trained, "speaker", lambda name, still: Mouth())
+    said = [cue.speech.text for cue in tick_trained.conversation(120.0)]
+    assert said[0] in {line.text for line in talk.lines("instruct", "dev")}
+    assert {question.text for question in questions.general("dev")} & set(said)
+    assert {text for kind in questions.SCENE for text in questions.scene(kind, "dev")} & set(said)
 
 
 def test_few_trials_never_open_official_states():

@@ -10,9 +10,7 @@ action expert's share of the first pass) · chunk_s (eyes, action and flow: what
 (duplex_step: what scored runs on the virtual clock draw from).
 """
 
-import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +18,7 @@ import torch
 
 from stretto.agents.duplex import Duplex, State
 from stretto.bench.card import Trial
+from stretto.bench.stopwatch import PARTS, Timed
 from stretto.core.clock import WallClock
 from stretto.core.rng import generator
 from stretto.core.signals import Observation, Output
@@ -28,8 +27,7 @@ from stretto.runtime.delays import NoDelays
 from stretto.runtime.process import WorldProcess
 from stretto.runtime.world import World
 from stretto.sessions.session import Session
-from stretto.sessions.users.script import Script
-from stretto.think import backbone
+from stretto.sessions.users.script import Cue, Script
 
 BURST = 5
 """Ticks of speaking, then of hearing, then of neither."""
@@ -37,28 +35,23 @@ BURST = 5
 DRAWS = 200
 """Ticks whose cost is kept for the virtual clock."""
 
-PARTS = ("ears", "eyes", "first_pass", "action", "second_pass", "flow")
 
-
-class Forced(Duplex):
-    """The duplex agent with its words forced and a stopwatch at each part."""
+class Forced(Timed):
+    """The agent with its words forced."""
 
     def __init__(self, config: Duplex.Config) -> None:
         super().__init__(config)
-        self.costs: list[dict[str, float]] = []
-        self.now: dict[str, float] = defaultdict(float)
-        self.tick = self.passes = 0
+        self.tick = self.sentences = 0
         self.words: dict[str, list[int]] = {"say": [], "heard": []}
-        self.sentences = 0
-        self._watch()
 
     def step(self, obs: Observation, state: State) -> tuple[Output, State]:
         """One tick, timed."""
-        self.tick, self.passes, self.now = state.cursor.now + 1, 0, defaultdict(float)
-        start = time.perf_counter()
-        out, state = super().step(obs, state)
-        self.costs.append({**self.now, "tick": time.perf_counter() - start, "speaking": self._phase == 0})
-        return out, state
+        self.tick = state.cursor.now + 1
+        return super().step(obs, state)
+
+    def speaking(self, out: Output) -> bool:
+        """Whether words to say are forced in this tick."""
+        return self._phase == 0
 
     @property
     def _phase(self) -> int:
@@ -79,43 +72,27 @@ class Forced(Duplex):
             self.words[name].insert(0, self.layout.token(name, "close"))
         return self.words[name].pop()
 
-    def _watch(self) -> None:
-        """Stopwatches around the parts, and around what the action expert does in the first pass."""
-        net = self.network
-        net.ear.step = self._timed(net.ear.step, lambda: ["ears"])  # type: ignore[method-assign]
-        net.eye.forward = self._timed(net.eye.forward, lambda: ["eyes"])  # type: ignore[method-assign]
-        net.head.sample = self._timed(net.head.sample, lambda: ["flow"])  # type: ignore[method-assign]
-        net.backbone.forward = self._timed(net.backbone.forward, self._pass)  # type: ignore[method-assign]
-        net.answers = self._timed(net.answers, lambda: ["first_pass" if self.passes == 1 else "second_pass"])  # type: ignore[method-assign]
-        for layer in net.backbone.experts["action"].layers:  # type: ignore[union-attr]
-            layer.read = self._timed(layer.read, lambda: ["action"])
-            layer.write = self._timed(layer.write, lambda: ["action"])
-        heads, attend = net.backbone.config.experts["action"].heads, backbone.attend
-        timed = self._timed(attend, lambda: ["action"])
-        backbone.attend = lambda asked, *rest: (timed if asked[0][0].shape[2] == heads else attend)(asked, *rest)
-
-    def _pass(self) -> list[str]:
-        self.passes += 1
-        return ["first_pass" if self.passes == 1 else "second_pass"]
-
-    def _timed(self, function: Callable[..., Any], names: Callable[[], list[str]]) -> Callable[..., Any]:
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            parts = names()
-            start = time.perf_counter()
-            result = function(*args, **kwargs)
-            for part in parts:
-                self.now[part] += time.perf_counter() - start
-            return result
-
-        return timed
-
 
 @dataclass
-class Live:
-    """What the worker keeps."""
+class Beside:
+    """An agent on the wall clock beside its world in another process."""
 
     world: WorldProcess
-    agent: Forced
+    agent: Timed
+
+    @classmethod
+    def open(cls, agent: Timed) -> "Beside":
+        """Start the world, warm both up."""
+        world = World.Config(expert="", cameras_hz=Duplex.cameras_hz, camera_turns=Duplex.camera_turns)
+        beside = cls(WorldProcess(world), agent)
+        beside.session(6.0)
+        return beside
+
+    def session(self, seconds: float, cues: Sequence[Cue] = ()) -> None:
+        """One session; the agent's costs are its own alone."""
+        self.agent.costs.clear()
+        session = Session.Config().build(self.world, self.agent, WallClock(), NoDelays())
+        session.run(Script.Config().build(cues), "8", 0, "dev", seconds)
 
 
 class Tick:
@@ -130,31 +107,24 @@ class Tick:
         """One; `n` gives its length in ticks."""
         return [Trial("session", {"ticks": n or 1500})]
 
-    def open(self) -> Live:
-        """Start the world, load the network, warm both up."""
-        world = World.Config(expert="", cameras_hz=Duplex.cameras_hz, camera_turns=Duplex.camera_turns)
-        live = Live(WorldProcess(world), Forced(Duplex.Config()))
-        self._session(live, 6.0)
-        return live
+    def open(self) -> Beside:
+        """The agent beside its world, warmed up."""
+        return Beside.open(Forced(Duplex.Config()))
 
-    def run(self, trial: Trial, state: Live) -> list[dict[str, Any]]:
-        """The session; its rows."""
-        state.agent.costs = []
-        self._session(state, trial.params["ticks"] * 0.2)
-        return _rows(state.agent.costs)
+    def run(self, trial: Trial, state: Beside) -> list[dict[str, Any]]:
+        """The session; its rows, and draws of its ticks for the virtual clock."""
+        state.session(trial.params["ticks"] * 0.2)
+        return rows_of(state.agent.costs, "tiny") + _draws(state.agent.costs)
 
-    def _session(self, live: Live, seconds: float) -> None:
-        session = Session.Config().build(live.world, live.agent, WallClock(), NoDelays())
-        session.run(Script.Config().build([]), "8", 0, "dev", seconds)
-
-    def close(self, state: Live) -> None:
+    def close(self, state: Beside) -> None:
         """End the world."""
         state.world.close()
 
 
-def _rows(costs: list[dict[str, float]]) -> list[dict[str, Any]]:
+def rows_of(costs: Sequence[Mapping[str, float]], arm: str) -> list[dict[str, Any]]:
+    """tick_share of every tick; chunk_s and part_s of those with a chunk."""
     rows: list[dict[str, Any]] = []
-    base = {"arm": "tiny", "seed": 0}
+    base = {"arm": arm, "seed": 0}
     for unit, cost in enumerate(costs):
         share = round(cost["tick"] / 0.2, 5)
         rows.append({"row": "tick_share", **base, "unit": unit, "value": share, "speaking": bool(cost["speaking"])})
@@ -165,6 +135,11 @@ def _rows(costs: list[dict[str, float]]) -> list[dict[str, Any]]:
         for part in PARTS:
             seconds = round(cost.get(part, 0.0), 6)
             rows.append({"row": "part_s", **base, "part": part, "unit": f"{part}/{unit}", "value": seconds})
+    return rows
+
+
+def _draws(costs: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
+    rows = []
     kept = generator(0, "tick").choice(len(costs), min(DRAWS, len(costs)), replace=False)
     for unit in sorted(int(index) for index in kept):
         value = round(costs[unit]["tick"], 6)

@@ -93,6 +93,7 @@ TABLE: dict[str, dict[str, str]] = {
         "policy-goal": "stretto.bench.policy_goal:PolicyGoal",
         "duplex-tiny": "stretto.bench.duplex_tiny:DuplexTiny",
         "duplex-controls": "stretto.bench.duplex_controls:DuplexControls",
+        "tick-trained": "stretto.bench.tick_trained:TickTrained",
     },
 }
 
