@@ -137,15 +137,20 @@ def test_the_recipe_learns_resumes_and_writes_an_agent_that_hears_and_acts_as_be
     train, dev = [session_of(1), session_of(2)], [session_of(3)]
     said = []
 
-    def learn(folder, minutes=None, steps=6):
-        recipe = replace(config, loop=replace(config.loop, steps=6)).build()
-        return recipe.learn(folder, assembled("debug-duplex"), train, dev, minutes, said.append)
+    def learn(folder, minutes=None):
+        network, driven = assembled("debug-duplex"), {"round1": [session_of(4)]}
+        recipe, groups = config.build(), {"train": train, "dev": dev}
+        return all(
+            recipe.learn(folder, network, some, number, minutes, said.append)
+            for number, some in enumerate((groups, groups | driven))
+        )
 
     assert learn(tmp_path / "whole")
     assert not learn(tmp_path / "cut", minutes=0)
     assert learn(tmp_path / "cut")
     one, two = ((tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "cut"))
     assert one == two
+    assert (tmp_path / "whole" / "driver-1" / "config.json").is_file()
     agent, fresh = from_pretrained(tmp_path / "whole" / "agent"), assembled("debug-duplex")
     moved = set()
     for name, weight in agent.named_parameters():

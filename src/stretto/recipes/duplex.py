@@ -4,8 +4,10 @@
         1. sessions    composed in the live world (sessions/composer), 480 for training, 60 of development: half a
                        minute a session and worker, out/duplex/data
         2. heard       what the network that hears has heard of them: minutes
-        3. training    the adapters of what speaks and what decides, 6 000 sessions
-        4. checkpoint  out/duplex/agent, about 26 MB, for `stretto run --agent duplex --set weights=out/duplex/agent`
+        3. training    the adapters of what speaks and what decides, 3 000 sessions
+        4. a round     the agent drives 120 sessions, the teacher says what should have been said and done; then
+                       training goes on with all, 3 000 sessions more
+        5. checkpoint  out/duplex/agent, about 26 MB, for `stretto run --agent duplex --set weights=out/duplex/agent`
 
     stretto train duplex … --minutes 60        a piece; the same command goes on
     stretto train duplex --size debug --out out/try          seconds: does it run? (random weights, a perfect ear)
@@ -14,7 +16,7 @@ What hears, reads, looks and draws chunks rests, so the new agent hears and acts
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -40,6 +42,9 @@ from stretto.train.hear import LISTENING
 from stretto.train.loop import Loop
 from stretto.train.schedule import Schedule
 
+ROUND = 100_000
+"""Seeds from round to round."""
+
 SILENT = 25.0
 """First score of saying nothing: nearly all asks are silent."""
 
@@ -51,7 +56,8 @@ class DuplexTraining(Configurable):
     class Config(BaseConfig):
         """`policy`, `hear`: directories of the checkpoints that act and that hear; "" of none: random weights, and a
         perfect ear. `train`, `dev`: composed sessions; `words`: sessions of words alone, for each of training's and a
-        tenth of it in development. `minutes` of one call, 0 is to the end."""
+        tenth of it in development. `rounds` of `driven` sessions each in which the agent drives, after equal parts of
+        the steps. `minutes` of one call, 0 is to the end."""
 
         size: str = "tiny-duplex"
         policy: str = ""
@@ -59,6 +65,8 @@ class DuplexTraining(Configurable):
         train: int = 480
         dev: int = 60
         words: int = 2_000
+        rounds: int = 1
+        driven: int = 120
         minutes: float = 0.0
         workers: int = 2
         threads: int = 2
@@ -86,6 +94,7 @@ class DuplexTraining(Configurable):
                 train=2,
                 dev=1,
                 words=4,
+                driven=1,
                 workers=1,
                 threads=1,
                 episodes=Episodes.Config.tiny(),
@@ -99,49 +108,67 @@ class DuplexTraining(Configurable):
     def run(self, folder: Path, say: Callable[[str], None]) -> None:
         """Go on with what is missing in `folder` until it is done or the minutes are over."""
         c, watch = self.config, Stopwatch()
-        network = assembled(c.size, c.policy, c.hear)
-        left = c.minutes or None
+
+        def left() -> float | None:
+            return max(0.01, c.minutes - watch.seconds() / 60) if c.minutes else None
+
         if (folder / "agent").is_dir():
             say(f"done: {folder / 'agent'}")
             return
-        found: dict[str, list[Session]] = {}
-        for split, count in (("dev", c.dev), ("train", c.train)):
-            job = Job(folder=folder / "data" / split, voices=folder / "speech", split=split, count=count,
-                      ear=network.config.ear)  # fmt: skip
-            files = make_sessions(job, c.workers, say, left)
-            if len(files) < count:
+        network = assembled(c.size, c.policy, c.hear)
+        groups: dict[str, list[Session]] = {}
+        for number in range(c.rounds + 1):
+            for job in self._jobs(folder, number, network):
+                files = make_sessions(job, c.workers, say, left())
+                if len(files) < job.count:
+                    return
+                groups[job.folder.name] = [Session.load(path) for path in files]
+            if not self.learn(folder, network, groups, number, left(), say):
                 return
-            found[split] = [Session.load(path) for path in files]
-            left = max(0.01, c.minutes - watch.seconds() / 60) if c.minutes else None
-        self.learn(folder, network, found["train"], found["dev"], left, say)
+
+    def _jobs(self, folder: Path, number: int, network: Network) -> list[Job]:
+        """The sessions of a round: the teacher's in round 0, else those that the agent drives."""
+        c, ear = self.config, network.config.ear
+        job = Job(folder=folder / "data", voices=folder / "speech", split="train", count=c.driven, ear=ear)
+        if number:
+            driver = str(folder / f"driver-{number}")
+            return [replace(job, folder=job.folder / f"round{number}", first=number * ROUND, driver=driver)]
+        return [replace(job, folder=job.folder / split, split=split, count=n)
+                for split, n in (("dev", c.dev), ("train", c.train))]  # fmt: skip
 
     def learn(
-        self, folder: Path, network: Network, train: Sequence[Session], dev: Sequence[Session], minutes: float | None,
-        say: Callable[[str], None],
+        self, folder: Path, network: Network, groups: Mapping[str, Sequence[Session]], number: int,
+        minutes: float | None, say: Callable[[str], None],
     ) -> bool:  # fmt: skip
-        """Train on sessions; whether it is finished, and the checkpoint written."""
+        """Train behind round `number` on groups of sessions, `dev` for validation; whether its checkpoint is there."""
         c, device = self.config, choose()
+        goal = folder / ("agent" if number == c.rounds else f"driver-{number + 1}")
+        if goal.is_dir():
+            return True
         made_of = {name: digest(path) if path else "" for name, path in (("policy", c.policy), ("hear", c.hear))}
         made_of |= {"size": c.size, "seed": str(c.seed)}
         folder.mkdir(parents=True, exist_ok=True)
         same_settings(folder / "settings.json", made_of, f"'{folder}'")
         system = network.text.encode(SYSTEM, special=True) if network.text else [1]
         parts = []
-        for split, sessions, words in (("train", train, c.words), ("dev", dev, c.words // 10)):
-            heard = self._heard(folder / f"heard_{split}.json", network, sessions, system, say)
-            talk = [dialogue(seed, split, network.config.ear.width) for seed in range(words)]
-            heard += self._truly(network, talk)
-            both = [*sessions, *talk]
+        for split, words in (("train", c.words), ("dev", c.words // 10)):
+            sessions = [dialogue(seed, split, network.config.ear.width) for seed in range(words)]
+            heard = self._truly(network, sessions)
+            for name, some in groups.items():
+                if (name == "dev") == (split == "dev"):
+                    sessions = [*sessions, *some]
+                    heard += self._heard(folder / f"heard_{name}.json", network, some, system, say)
             drawn = replace(c.episodes, seed=c.seed)
-            parts.append(Episodes(drawn, network.layout, both, heard, lambda text: encode(network, text), system))
+            parts.append(Episodes(drawn, network.layout, sessions, heard, lambda text: encode(network, text), system))
         stage = c.stage.build(network, *parts, device.name)
         at_once = device.parts(c.loop.accumulate, c.threads)
         loop: Loop = replace(c.loop, seed=c.seed, together=at_once).build(stage, folder, device, say)
-        if not loop.run(minutes):
+        if not loop.run(minutes, c.loop.steps * (number + 1) // (c.rounds + 1)):
             return False
         with loop.average():
-            facts = {"recipe": "duplex", "steps": loop.step, "sessions": len(train)}
-            say(f"done: {save_pretrained(network.cpu(), folder / 'agent', dtype='int8', facts=facts)}")
+            played = sum(len(some) for name, some in groups.items() if name != "dev")
+            facts = {"recipe": "duplex", "steps": loop.step, "sessions": played}
+            say(f"done: {save_pretrained(network.cpu(), goal, dtype='int8', facts=facts)}")
         return True
 
     def _heard(

@@ -2,7 +2,7 @@
 
 What a session leaves is what an agent would have got, tick by tick (microphone, pictures as old as in life,
 proprioception, what was being played), and what was said and done about it. The arm is moved by the expert, so
-pictures, stops and switches agree with what was said.
+pictures, stops and switches agree with what was said; or by an agent, and the teacher notes (driven.py).
 
     composer = Composer.Config().build(voices)
     composed = composer.play(7)
@@ -24,10 +24,12 @@ from stretto.core.protocols import Context, Voice
 from stretto.core.signals import Kind, Observation, Output, Sound, Word
 from stretto.data.speech_cache import SpeechCache
 from stretto.data.voices import speaker
+from stretto.envs.experts.libero_goal import LiberoGoalExpert
 from stretto.runtime.delays import from_card
 from stretto.runtime.flight import Recorded
 from stretto.runtime.world import World
 from stretto.sessions.composer.draw import Draw
+from stretto.sessions.composer.driven import Driven
 from stretto.sessions.composer.plot import Plot
 from stretto.sessions.composer.terms import MIDDLES, OPENINGS, term
 from stretto.sessions.prompted import Prompted
@@ -90,7 +92,7 @@ class Composed:
 class _Noted:
     """An agent whose observations are kept as an agent with cameras would use them."""
 
-    def __init__(self, agent: Prompted) -> None:
+    def __init__(self, agent: Prompted | Driven) -> None:
         self.agent, self.privileged, self.part = agent, agent.privileged, "duplex_step"
         self.seen: list[Seen] = []
         self._pictures: dict[str, np.ndarray] = {}
@@ -147,19 +149,20 @@ class Composer(Configurable):
             plot = after if after is plot else replace(after, terms=(*plot.terms, name))
         return plot
 
-    def play(self, seed: int) -> Composed:
-        """The session of a seed."""
+    def play(self, seed: int, driver: Any = None) -> Composed:
+        """The session of a seed, played by the teacher or by an agent."""
         plot, world = self.plot(seed), self.world
         world.watch(plot.watch, plot.arrangement)
         director = Director(plot.prompts, world)
         teacher = Prompted(director, self.voice, self.config.react_s)
-        noted = _Noted(teacher)
+        driven = Driven(driver, teacher, LiberoGoalExpert()) if driver is not None else None
+        noted = _Noted(driven or teacher)
         config = Session.Config(echo=plot.echo, flight=Recorded.Config(folder="", seconds=1.0))
         session = config.build(world, noted, VirtualClock(), from_card(seed=seed))
         task = plot.goal or world.env.tasks[0]
         trace = session.run(director, task, plot.placement, self.config.split, 60.0, _over(plot, world, director))
         assert trace.microphone is not None
-        done = [event.t for event in trace.events if event.kind is Kind.ACTION_COMPLETED]
+        done = driven.finished if driven else [e.t for e in trace.events if e.kind is Kind.ACTION_COMPLETED]
         return Composed(
             seed=seed,
             plot=plot,

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float16, Float32
 
+from stretto.agents.duplex import Duplex
 from stretto.core.clock import Stopwatch
 from stretto.core.errors import StrettoError
 from stretto.core.rng import generator
@@ -129,13 +130,17 @@ def packed(composed: Composed, ear: WhisperEncoder) -> Session:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Sessions `first` to `first + count` of a split, into a folder; `voices`: the folder of spoken sentences."""
+    """Sessions `first` to `first + count` of a split, into a folder; `voices`: the folder of spoken sentences.
+
+    `driver`: the checkpoint of an agent that drives; "" is the teacher.
+    """
 
     folder: Path
     voices: Path
     split: str
     count: int
     first: int = 0
+    driver: str = ""
     ear: WhisperEncoder.Config = field(default_factory=WhisperEncoder.Config)
 
     def path(self, number: int) -> Path:
@@ -166,12 +171,13 @@ _kept: dict[str, Any] = {}
 
 def make(job: Job) -> int:
     """Make the first file of a job; its number."""
-    if _kept.get("split") != job.split:
+    if _kept.get("made_by") != (job.split, job.driver):
         torch.set_num_threads(1)
         close()
         composer = Composer.Config(split=job.split).build(SpeechCache(job.voices))
-        _kept.update(split=job.split, composer=composer, ear=job.ear.build().eval())
-    packed(_kept["composer"].play(job.first), _kept["ear"]).save(job.path(job.first))
+        driver = Duplex.Config(weights=job.driver).build() if job.driver else None
+        _kept.update(made_by=(job.split, job.driver), composer=composer, driver=driver, ear=job.ear.build().eval())
+    packed(_kept["composer"].play(job.first, _kept["driver"]), _kept["ear"]).save(job.path(job.first))
     return job.first
 
 

@@ -46,7 +46,7 @@ class DuplexStage(Configurable):
 
         silence: float = 0.3
         act: float = 0.5
-        shift: int = 3
+        shift: int = 1
         held: int = 24
 
         @classmethod
