@@ -129,7 +129,8 @@ class Batches(Configurable):
 
 
 def _later(tokens: Tokens, rng: np.random.Generator) -> Tokens:
-    """The same tokens at a random time of a session: the number of the tick counts modulo PERIOD."""
-    shift = torch.from_numpy(rng.integers(0, PERIOD // 2, len(tokens.tick)) * 2)
+    """The same tokens at a random time of a session: the number of the tick counts modulo PERIOD. Odd times too, so
+    that a chunk may come in every tick."""
+    shift = torch.from_numpy(rng.integers(0, PERIOD, len(tokens.tick)))
     tokens.tick.add_(shift[:, None])
     return tokens
