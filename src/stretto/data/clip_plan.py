@@ -8,7 +8,6 @@ Needs: numpy. Does not know sound (data/clips.py).
 """
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,7 @@ from stretto.data.speech_cache import speech_key
 from stretto.data.talk_grammar import draw as fill
 from stretto.data.talk_style import sentence, spoken_words
 from stretto.data.talk_wide import MIXES, Saying, commands_in, draw_from
-from stretto.data.voices import SPEAKERS, SPLITS, speakers
+from stretto.data.voices import SPEAKERS, SPLITS, somebody, speakers
 
 ROBOT_VOICE = "piper-joe"
 ROBOT_SAYS = (
@@ -129,14 +128,7 @@ class Plans(Configurable):
             return _SILENT, "", {}
         seed = derive(self.config.seed, "saying", number) % 2**31
         saying = draw_from(self.config.mix, seed, self.config.split)
-        names = speakers(self.config.split)
-        shares = np.array([SPEAKERS[each].share for each in names])
-        name = names[int(source.choice(len(names), p=shares / shares.sum()))]
-        settings: dict[str, float] = {"pace": round(round(math.exp(source.normal(0, 0.14)) / 0.05) * 0.05, 2)}
-        settings["pace"] = min(1.5, max(0.7, settings["pace"]))
-        if SPEAKERS[name].pitched:
-            settings["pitch"] = round(float(np.clip(source.normal(0, 1.5), -4, 4)) * 2) / 2
-        return saying, name, settings
+        return saying, *somebody(source, self.config.split)
 
     def _scene(self, source: np.random.Generator, name: str, silent: bool) -> Scene:
         config = self.config

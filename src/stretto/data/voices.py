@@ -7,9 +7,12 @@ that do not meet (data/talk.py).
 Needs: nothing until a speaker is built; then its engine (speak/). Does not know what is said.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from stretto.core import registry
 from stretto.core.errors import unknown
@@ -61,8 +64,23 @@ def speakers(split: str) -> tuple[str, ...]:
     return tuple(name for name, entry in SPEAKERS.items() if split in entry.splits)
 
 
+PACES = 0.14
+"""Spread of people's pace, in logarithms."""
+
 STILL: dict[str, dict[str, Any]] = {"piper": {"noise": 0.0, "noise_width": 0.0}}
 """Settings that make an engine repeat its sound; engines that are not here repeat by themselves."""
+
+
+def somebody(rng: np.random.Generator, split: str) -> tuple[str, dict[str, float]]:
+    """A speaker of a split, by their shares, and how the person speaks: the engine's pace, and pitch if it has one."""
+    names = speakers(split)
+    shares = np.array([SPEAKERS[each].share for each in names])
+    name = names[int(rng.choice(len(names), p=shares / shares.sum()))]
+    pace = round(round(math.exp(rng.normal(0, PACES)) / 0.05) * 0.05, 2)
+    settings: dict[str, float] = {"pace": min(1.5, max(0.7, pace))}
+    if SPEAKERS[name].pitched:
+        settings["pitch"] = round(float(np.clip(rng.normal(0, 1.5), -4, 4)) * 2) / 2
+    return name, settings
 
 
 def settings_of(name: str, still: bool = False, **settings: Any) -> tuple[str, dict[str, Any]]:

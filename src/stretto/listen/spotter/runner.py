@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from jaxtyping import Float32
 
 from stretto.core.config import Config as BaseConfig
@@ -23,6 +22,7 @@ from stretto.core.errors import StrettoError
 from stretto.core.protocols import Spotted
 from stretto.listen.spotter.features import BANDS, BEFORE, FRAME, KEPT, PER_STEP, SILENCE, STEP_S, step
 from stretto.listen.vad import FRAME_S, Silero, VadState
+from stretto.nn.onnx import onnx_session
 
 WEIGHTS = Path(__file__).with_name("weights.onnx")
 VOICE_MEMORY_S = 0.5
@@ -138,12 +138,8 @@ def _load(weights: str) -> tuple[Any, dict[str, str]]:
     """The network on one thread and what its file says. Raises StrettoError when it is no spotter."""
     if not Path(weights).is_file():
         raise StrettoError(f"There is no spotter at '{weights}'. Make one with `stretto train spotter`.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+        session = onnx_session(weights)
     except Exception as error:  # onnxruntime raises classes of its own for every kind of broken file
         raise StrettoError(f"'{weights}' is not a spotter that can be read: {error}") from error
     told = dict(session.get_modelmeta().custom_metadata_map)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from jaxtyping import Float32
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -25,6 +24,7 @@ from stretto.core.signals import HEARING_RATE
 from stretto.listen import slaney
 from stretto.listen.turns.fixed_silence import FixedSilence, Walk
 from stretto.listen.vad import FRAME, FRAME_S
+from stretto.nn.onnx import onnx_session
 
 SECONDS = 8
 """Length of sound that the network takes."""
@@ -96,8 +96,4 @@ def _load(threads: int) -> Any:
     file = packaged("pipecat", *_FILE, missing=missing)
     if not file.is_file():
         raise StrettoError(f"The installed pipecat-ai lacks {file.name}. Install it: pip install pipecat-ai==1.14.0")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return onnx_session(file, threads)

@@ -17,7 +17,7 @@ from stretto.data import rooms, talk_wide
 from stretto.data.clips import paused, pauses_that_fit
 from stretto.data.speech_cache import SpeechCache
 from stretto.data.talk_style import spoken_words
-from stretto.data.voices import SPEAKERS, speakers
+from stretto.data.voices import somebody
 
 T = TypeVar("T")
 ROOMY = 0.5
@@ -72,14 +72,8 @@ class Draw:
         return Speech(text=text, sound=heard.sound, words=heard.words, speaker=name)
 
     def _person(self, role: str) -> tuple[str, dict[str, Any], rooms.Surroundings]:
-        rng, names = self.rng(role), speakers(self.split)
-        shares = np.array([SPEAKERS[each].share for each in names])
-        name = names[int(rng.choice(len(names), p=shares / shares.sum()))]
-        settings: dict[str, Any] = {
-            "pace": float(np.clip(round(float(np.exp(rng.normal(0, 0.12))) * 20) / 20, 0.7, 1.4))
-        }
-        if SPEAKERS[name].pitched:
-            settings["pitch"] = round(float(np.clip(rng.normal(0, 1.5), -4, 4)) * 2) / 2
+        rng = self.rng(role)
+        name, settings = somebody(rng, self.split)
         around = rooms.Surroundings(
             speed=round(float(np.exp(rng.normal(0, 0.03))), 3),
             rt60_s=round(float(rng.uniform(0.1, 0.6)), 2) if rng.random() < ROOMY else None,
