@@ -19,6 +19,8 @@ from stretto.train.acting.contexts import COMMITTED, KINDS, NO_TASK, Contexts
 from stretto.train.acting.phrases import PhraseBook
 
 ROUNDS = KINDS.index("policy")
+GRIPPER = 6
+"""Its number in an action."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,9 @@ class Batches(Configurable):
 
         `earlier`: share of contexts in which an earlier instruction stands before the one that holds, when there was
         one; a third of that when there was none. `halves`: share in which the instruction is still being said.
-        `corrected`: weight of contexts in which a policy drove. `need`: weights of the ten tasks, none is even.
+        `corrected`: weight of contexts in which a policy drove, `rested` of those in which the arm stood until now, as
+        every session begins. `gripped`: share of contexts whose committed actions say anything of the gripper, so that
+        the fingers are looked at. `need`: weights of the ten tasks, none is even.
         """
 
         size: int = 32
@@ -57,6 +61,8 @@ class Batches(Configurable):
         earlier: float = 0.5
         halves: float = 0.03
         corrected: float = 2.0
+        rested: float = 5.0
+        gripped: float = 0.3
         need: tuple[float, ...] = ()
 
     def __init__(self, config: Config, contexts: Contexts, book: PhraseBook, rows: np.ndarray) -> None:
@@ -68,6 +74,8 @@ class Batches(Configurable):
         rows, c = self.contexts.rows, self.config
         task, kind = rows["task"][self.rows], rows["kind"][self.rows]
         weight = np.where(kind == ROUNDS, c.corrected, 1.0)
+        stood = ~rows["done"][self.rows, 0].any(-1) & (rows["move"][self.rows, 0] == 1)
+        weight = np.where(stood, np.maximum(weight, c.rested), weight)
         for name in np.unique(task):
             here = task == name
             share = 0.5 if name == NO_TASK else c.need[name] if c.need else 1.0
@@ -82,7 +90,7 @@ class Batches(Configurable):
 
     def of(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
         """These contexts, the rest drawn."""
-        some = {name: values[rows] for name, values in self.contexts.rows.items()}
+        c, some = self.config, {name: values[rows] for name, values in self.contexts.rows.items()}
         phrases, silent = self._phrases(some, rng)
         label = some["label"].astype(np.float32)
         move = some["move"].astype(np.int64)
@@ -90,6 +98,8 @@ class Batches(Configurable):
         prefix = self._prefixes(some["least"], rng)
         committed = np.arange(label.shape[1])[None] < prefix[:, None]
         done = np.pad(some["done"].astype(np.float32), ((0, 0), (0, label.shape[1] - COMMITTED), (0, 0)))
+        anything = rng.random(len(rows)) < c.gripped
+        done[anything, :, GRIPPER] = rng.integers(-1, 2, (int(anything.sum()), 1))
         target = np.where(committed[..., None], done, label)
         keys, values, visible, tokens = self.book.pick(phrases)
         return Batch(
