@@ -11,7 +11,7 @@ goes on with both; tasks that fail come more often. At the end the averaged weig
 `out/policy_goal/training.html` has the curves, `samples/` the films.
 
 Measured on two cores that did little else: recording 24 shards 35 min; wordings through the language model 7 min of one
-core; training 32 to 36 contexts/s, so the first 4 500 steps of 32 in 70 min, all 19 000 in 5 h; a session of a round 25
+core; training 32 to 36 contexts/s, so the first 3 500 steps of 32 in 55 min, all 19 000 in 5 h; a session of a round 25
 s of a core, 70 min in all: 7 h. A run ends at `--minutes`, at Ctrl-C or at a kill, and loses at most three minutes of
 training or one shard of twenty episodes a worker.
 
@@ -77,9 +77,9 @@ class PolicyGoal(Configurable):
         rounds: int = 4
         driven: int = 4
         episodes: int = 20
-        first: int = 4_500
+        first: int = 3_500
         between: int = 2_500
-        last: int = 4_500
+        last: int = 5_500
         data: str = ""
         steps: int = 0
         batch: int = 32
