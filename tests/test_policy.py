@@ -158,6 +158,21 @@ def test_prefixes_reach_behind_what_spoiled_the_label(tmp_path, net, book):
     assert set(drawn.tolist()) == set(range(9))
 
 
+def test_standing_starts_count_more_and_what_the_gripper_was_told_is_often_anything(tmp_path, book):
+    contexts = Contexts([shard_of(40).write(tmp_path / "expert-000.npz")])
+    contexts.rows["done"][:4], contexts.rows["move"][:, 0] = 0, 1
+    contexts.rows["done"][4:] = 0.5
+    for name in ("least", "task", "kind"):
+        contexts.rows[name][:] = 0
+    batches = Batches.Config(size=200, rested=5.0, gripped=1.0).build(contexts, book, np.arange(40))
+    weight = np.diff(batches.shares, prepend=0.0)
+    assert np.allclose(weight[:4], 5 * weight[4])
+    batch = batches.of(np.arange(4, 40), generator(0, "draw"))
+    committed = batch.target[torch.arange(16) < batch.prefix[:, None]]
+    assert (committed[:, :6] == 0.5).all()
+    assert set(committed[:, 6].tolist()) == {-1.0, 0.0, 1.0}
+
+
 def test_the_stage_learns_and_resumes_with_the_same_curve(tmp_path):
     book = make_book(network_of("debug-listener"), SAID)
 
