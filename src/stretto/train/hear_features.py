@@ -7,10 +7,9 @@ cut at any moment, goes on where it stood, and may run in several processes.
 Needs: a corpus with its speech, the ear's weights, a tokenizer. Training needs none of them (train/hear_batches.py).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from stretto.data.hearing import Heard, Sessions
 from stretto.data.hearing_shards import Label, Scale, Shard
 from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.think.text import Text, load_text
+from stretto.train.workers import done
 
 SESSIONS = 64
 """Sessions of a shard."""
@@ -61,31 +61,22 @@ def make_shards(job: Job, sessions: Sessions, workers: int, say: Callable[[str],
     files = [job.folder / f"{number:04}.npz" for number in range(-(-len(sessions) // SESSIONS))]
     left = [number for number, file in enumerate(files) if not file.exists()]
     watch = Stopwatch()
-    for done, _ in enumerate(_made(job, left, workers), start=1):
-        hours = min(len(sessions), SESSIONS * done) * job.sessions.seconds / 3_600
-        rest = watch.seconds() / done * (len(left) - done) / 60
-        say(f"heard {done} of {len(left)} shards, {hours:.2f} h; {rest:.0f} min left")
+    for count, _ in enumerate(done(_shard, [(job, number) for number in left], workers), start=1):
+        hours = min(len(sessions), SESSIONS * count) * job.sessions.seconds / 3_600
+        rest = watch.seconds() / count * (len(left) - count) / 60
+        say(f"heard {count} of {len(left)} shards, {hours:.2f} h; {rest:.0f} min left")
     return files
 
 
-def _made(job: Job, numbers: Sequence[int], workers: int) -> Iterator[Path]:
-    if workers < 2 or len(numbers) < 2:
-        maker = Maker(job)
-        yield from (maker.shard(number) for number in numbers)
-        return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (job,)) as pool:
-        yield from pool.map(_shard, numbers)
+def _shard(what: tuple[Job, int]) -> Path:
+    """One shard, in a worker, which keeps its maker."""
+    job, number = what
+    return _maker(job).shard(number)
 
 
-_MAKER: list["Maker"] = []
-
-
-def _begin(job: Job) -> None:
-    _MAKER.append(Maker(job))
-
-
-def _shard(number: int) -> Path:
-    return _MAKER[0].shard(number)
+@functools.lru_cache(maxsize=1)
+def _maker(job: Job) -> "Maker":
+    return Maker(job)
 
 
 class Maker:
