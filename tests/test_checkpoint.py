@@ -43,7 +43,7 @@ def outputs(network, ticks=4):
         obs = Observation(
             tick=tick,
             t=t,
-            proprio=rng.normal(size=15).astype(np.float32),
+            proprio=rng.normal(size=19).astype(np.float32),
             action=np.zeros(7, np.float32),
             sound=Sound(samples=rng.normal(size=3_200).astype(np.float32) / 10, rate=16_000),
             images=tuple(Image(camera=name, t=t, pixels=p) for name, p in zip(("a", "b"), pictures, strict=True)),
@@ -376,7 +376,7 @@ def test_the_agent_loads_its_weights_and_a_fault_prints_the_command_that_loads_t
     recorded = Recorded.Config(folder=str(tmp_path / "flight")).build(agent)
     jobs = DrawnJobs(VirtualClock(), NoDelays())
     state = recorded.start(Context(tasks=(), tick_s=0.2, control_hz=20.0, actions=7, seed=0, jobs=jobs))
-    bad = Observation(tick=0, t=0.2, proprio=np.full(15, np.nan, np.float32), action=np.zeros(7, np.float32))
+    bad = Observation(tick=0, t=0.2, proprio=np.full(19, np.nan, np.float32), action=np.zeros(7, np.float32))
     with pytest.raises(Fault) as fault:
         recorded.step(bad, state)
     command = shlex.split(str(fault.value).split("Replay them: ")[1])

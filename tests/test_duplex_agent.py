@@ -99,7 +99,7 @@ def test_every_small_size_runs_live_with_finite_chunks(name):
     agent = Duplex.Config(size=name).build()
     state, side = agent.start(context()), agent.network.eye.config.size
     for tick in range(1, 6):
-        output, state = agent.step(replace(observation(tick, side=side), proprio=np.ones(15, np.float32)), state)
+        output, state = agent.step(replace(observation(tick, side=side), proprio=np.ones(19, np.float32)), state)
         assert output.act in (Act.MOVE, Act.HALT)
         assert output.chunk is None or np.isfinite(output.chunk.values).all()
 

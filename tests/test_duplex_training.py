@@ -41,7 +41,7 @@ def session_of(seed=0, ticks=40):
         playback=rng.random((ticks, 3)).astype(np.float32),
         pictured=shown,
         jpegs=tuple(jpeg(rng.integers(0, 255, (pixels, pixels, 3)).astype(np.uint8)) for _ in range(2 * len(shown))),
-        proprio=rng.normal(size=(len(shown), 15)).astype(np.float32),
+        proprio=rng.normal(size=(len(shown), 19)).astype(np.float32),
         lines=lines,
         finished=(),
         tick_s=0.2,

@@ -101,7 +101,7 @@ def test_an_observation_has_proprioception_the_last_action_and_no_simulator_stat
     env.apply(np.full(7, 2.0))
     seen = env.observe()
     assert seen.t == pytest.approx(0.05)
-    assert seen.proprio.shape == (15,)
+    assert seen.proprio.shape == (19,)
     assert seen.proprio.dtype == np.float32
     assert np.array_equal(seen.action, np.ones(7, np.float32))
     assert seen.images == ()

@@ -75,6 +75,11 @@ def test_contexts_come_back_from_disk_and_damaged_shards_say_so(tmp_path):
     assert not np.array_equal(contexts.pictures(6), contexts.pictures(5))
     smooth = np.tile(np.arange(128, dtype=np.uint8)[:, None, None], (1, 128, 3))
     assert np.abs(decode(encode(smooth)).astype(int) - smooth).max() < 8
+    with np.load(path) as file:
+        older = {name: file[name] for name in file.files}
+    np.savez(path, **{**older, "proprio": older["proprio"][:, :15]})
+    with pytest.raises(StrettoError, match=r"'proprio' of shape \(15,\), expected \(19,\)"):
+        Contexts([path])
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(StrettoError, match="Delete it"):
         Contexts([path])
@@ -98,7 +103,7 @@ def test_what_is_trained_is_what_a_live_session_computes(net, book, number, tmp_
     stage = stage_of(tmp_path, net, book)
     keys, values, visible, tokens = book.pick([number])
     pictures = torch.rand(1, 2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
-    proprio = torch.randn(1, 15, generator=torch.Generator().manual_seed(1))
+    proprio = torch.randn(1, 19, generator=torch.Generator().manual_seed(1))
     stands = tokens.id[:, tokens.stream == net.layout.index["act"]]
     batch = Batch(
         pictures=pictures, proprio=proprio, target=torch.zeros(1), prefix=torch.zeros(1), move=torch.zeros(1),
@@ -241,7 +246,7 @@ def observation(tick, **fields):
         Image(camera=name, t=0.2 * tick, pixels=rng.integers(0, 255, (128, 128, 3)).astype(np.uint8))
         for name in ("front", "wrist")
     )
-    proprio = rng.normal(size=15).astype(np.float32)
+    proprio = rng.normal(size=19).astype(np.float32)
     return Observation(
         t=0.2 * tick, tick=tick, proprio=proprio, action=np.zeros(7, np.float32), images=images, **fields
     )

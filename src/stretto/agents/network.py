@@ -60,7 +60,7 @@ class Network(nn.Module, Configurable):
         ear: WhisperEncoder.Config = field(default_factory=WhisperEncoder.Config.tiny)
         eye: ConvTokens.Config | EfficientNetTokens.Config = field(default_factory=ConvTokens.Config.tiny)
         head: FlowHead.Config = field(default_factory=FlowHead.Config.tiny)
-        proprio: int = 15
+        proprio: int = 19
         whole: tuple[int, ...] = (6,)
         seed: int = 0
 

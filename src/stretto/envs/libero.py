@@ -44,8 +44,10 @@ class Libero(Configurable):
     """One suite of LIBERO as an `Env`.
 
     Actions are 7 numbers in [-1, 1]: dx dy dz drx dry drz in units of the controller's step (world frame), and the
-    gripper (+1 closes, -1 opens, 0 holds the present opening). `proprio` is 15 float32: end-effector position (m),
-    its rotation vector relative to pointing straight down (rad), the two finger positions (m), seven joints (rad).
+    gripper (+1 closes, -1 opens, 0 holds the present opening). `proprio` is 19 float32: end-effector position (m),
+    its rotation vector relative to pointing straight down (rad), the two finger positions (m), seven joints (rad), the
+    end-effector's velocity (m/s), and what the gripper is told (-1 open, 1 closed): whether fingers that stand half
+    open are opening, closing or holding something is not to be seen in one moment.
     """
 
     @dataclass(frozen=True, kw_only=True)
@@ -205,10 +207,11 @@ class Libero(Configurable):
     def _time(self) -> float:
         return self._steps / self.control_hz
 
-    def _proprio(self) -> Float32[np.ndarray, "15"]:
+    def _proprio(self) -> Float32[np.ndarray, "19"]:
         scene = self.scene()
         tilt = rotation_vector(scene.grip_rotation @ DOWN.T)
-        return np.concatenate([scene.grip_position, tilt, scene.fingers, scene.arm_joints]).astype(np.float32)
+        still = [scene.grip_position, tilt, scene.fingers, scene.arm_joints]
+        return np.concatenate([*still, scene.grip_velocity, [scene.gripper_command]]).astype(np.float32)
 
     def _need_episode(self) -> None:
         if self._scene is None:

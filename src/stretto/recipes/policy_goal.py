@@ -4,13 +4,13 @@
     stretto train policy_goal --size debug --out out/try                         does it run?
     stretto run --agent policy --say "put the bowl on the plate" --set weights=out/policy_goal/policy
 
-Behaviour cloning first: 480 episodes of the expert from fresh placements, odd starts, with noise. Then four rounds of
+Behaviour cloning first: 1 200 episodes of the expert from fresh placements, odd starts, with noise. Then four rounds of
 80 sessions: the policy drives under the live loop's delays, the expert says what it should have done, and training
 goes on with both; tasks that fail come more often. At the end the averaged weights are written to
 `out/policy_goal/policy` (23.5 MB), which the agents `policy`, `cascade_policy` and `duplex` load.
 `out/policy_goal/training.html` has the curves, `samples/` the films.
 
-Measured on two cores that did little else: recording 24 shards 35 min; wordings through the language model 7 min of one
+Measured on two cores that did little else: recording 60 shards 88 min; wordings through the language model 7 min of one
 core; training 32 to 36 contexts/s, so the first 3 500 steps of 32 in 55 min, all 19 000 in 5 h; a session of a round 25
 s of a core, 70 min in all: 7 h. A run ends at `--minutes`, at Ctrl-C or at a kill, and loses at most three minutes of
 training or one shard of twenty episodes a worker.
@@ -73,7 +73,7 @@ class PolicyGoal(Configurable):
         eye: str = "conv"
         workers: int = 1
         threads: int = 1
-        expert: int = 24
+        expert: int = 60
         rounds: int = 4
         driven: int = 4
         episodes: int = 20

@@ -31,7 +31,7 @@ NO_TASK = 255
 QUALITY = 85
 
 FIELDS: dict[str, tuple[tuple[int, ...], type]] = {
-    "proprio": ((15,), np.float32),
+    "proprio": ((19,), np.float32),
     "done": ((COMMITTED, 7), np.float16),
     "label": ((HORIZON, 7), np.float16),
     "least": ((), np.uint8),
@@ -129,6 +129,12 @@ def _read(path: Path) -> dict[str, np.ndarray]:
             shard = {name: arrays[name] for name in (*FIELDS, "pictures", "ends")}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StrettoError(f"'{path}' is no shard of contexts ({error}). Delete it to have it made again.") from error
+    for name, (shape, _) in FIELDS.items():
+        if shard[name].shape[1:] != shape:
+            raise StrettoError(
+                f"'{path}' was recorded with '{name}' of shape {shard[name].shape[1:]}, expected {shape}. Delete it to "
+                f"have it made again."
+            )
     if len(shard["ends"]) != 2 * len(shard["task"]) + 1:
         raise StrettoError(f"'{path}' is damaged: pictures and contexts differ. Delete it to have it made again.")
     return shard
