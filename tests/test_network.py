@@ -96,7 +96,7 @@ def test_a_loss_on_the_chunk_reaches_eyes_ears_and_both_experts(network):
     found = reached(network, (context * mask[..., None]).sin().sum())
     action = {name for name, _ in network.named_parameters() if name.startswith("backbone.experts.action.")}
     eye = {name for name, _ in network.named_parameters() if name.startswith("eye.")}
-    assert action | eye | {"query", "proprio.weight", "tables.text.own"} <= found
+    assert action | eye | {"query", "proprio.out.weight", "tables.text.own"} <= found
     assert "backbone.experts.language.norm.weight" not in found
     assert "backbone.experts.language.layers.3.qkv.weight" in found
     assert "backbone.experts.language.layers.3.out.weight" not in found
