@@ -48,6 +48,18 @@ def rotation_vector(rotation: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3"
     return out
 
 
+def rotation_matrix(vector: Float[np.ndarray, "3"]) -> Float[np.ndarray, "3 3"]:
+    """The rotation about an axis by its length (rad); the inverse of `rotation_vector`.
+
+    >>> rotation_matrix(np.zeros(3)).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    quat, out = np.array([1.0, 0, 0, 0]), np.empty(9)
+    mujoco.mju_quatIntegrate(quat, np.asarray(vector, np.float64), 1.0)
+    mujoco.mju_quat2Mat(out, quat)
+    return out.reshape(3, 3)
+
+
 class Scene:
     """What is where now. `objects`: movable things; `fixtures`: cabinet, stove, rack."""
 

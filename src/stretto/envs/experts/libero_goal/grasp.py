@@ -22,6 +22,7 @@ from stretto.envs.experts.libero_goal.motion import (
     Hand,
     Mat,
     Vec,
+    approach,
     back_off,
     fingers,
     reach,
@@ -96,24 +97,22 @@ def take(hand: Hand, name: str, grasp: Grasp) -> Action:
     near = aside < grasp.precision and abs(along) < 0.012 and angle < 0.15
     closing = hand.command > fingers_command(grasp.width) + 0.2 and aside < 0.03 and abs(along) < 0.03 and angle < 0.3
     if near or closing:
+        opening = hand.command < 0.5 and hand.lag > -0.012  # fingers that close press on what they touch
+        if name in hand.between and opening:
+            return np.concatenate([np.zeros(6), [-1.0]])
         if hand.empty or hand.letting_go:
             return back_off(hand, -1.0)
         return reach(hand, grasp.position, grasp.rotation, 1.0)
     ready = abs(hand.opening - grasp.width) < 0.012 or (hand.opening > grasp.width - 0.012 and grasp.width > 0.07)
-    if (
-        aside < grasp.precision + 0.1 * max(0.0, along)
-        and angle < 0.15
-        and along < grasp.hover + 0.03
-        and along > -0.03
-    ):
-        if not ready and along < 0.06:
-            return back_off(hand, fingers(hand, grasp.width), 0.5)
-        return reach(hand, grasp.position, grasp.rotation, fingers(hand, grasp.width), grasp.speed)
+    wide = fingers(hand, grasp.width)
+    onto = approach(hand, grasp.position, grasp.rotation, wide, grasp.hover, grasp.precision, grasp.speed)
+    if onto is not None:
+        return onto if ready or along > 0.06 else back_off(hand, wide, 0.5)
     first = leave(hand, name)
     if first is not None:
         return first
     start = grasp.position - grasp.hover * grasp.rotation[:, 2]
-    return travel(hand, start, grasp.rotation, fingers(hand, grasp.width))
+    return travel(hand, start, grasp.rotation, wide)
 
 
 def fingers_command(width: float) -> float:

@@ -3,7 +3,8 @@
 Every function maps the present state to one action of seven numbers; nothing is remembered. A pose is reached by
 commanding the remaining error, so the same call serves the first step and the last. Travel looks at the boxes of things
 under the straight way and demands the height that fingers, palm and a carried object need there: it rises first when it
-must, and goes straight otherwise.
+must, and goes straight otherwise. Nothing switches that could blend: a policy is to learn from these actions, and it
+cannot learn what jumps between states that look alike.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
-from stretto.envs.libero_scene import Scene, rotation_vector
+from stretto.envs.libero_scene import Scene, rotation_matrix, rotation_vector
 
 BOWL, CHEESE, BOTTLE, PLATE = "akita_black_bowl_1", "cream_cheese_1", "wine_bottle_1", "plate_1"
 CABINET, KNOB, STOVE, RACK = "wooden_cabinet_1", "flat_stove_1_button", "flat_stove_1_burner", "wine_rack_1"
@@ -22,8 +23,11 @@ TABLE = 0.9
 _GRASPED = (BOWL, CHEESE, BOTTLE)
 _STANDING = (BOWL, CHEESE, BOTTLE, PLATE, f"{CABINET}_base", STOVE, KNOB, RACK)
 _DRAWERS = tuple(f"{CABINET}_cabinet_{level}" for level in ("top", "middle", "bottom"))
+SHOULDER = np.array([-0.66, 0.0])
+"""Where the arm stands; farther than 70 cm from it the elbow straightens, and a straight elbow does not bend again."""
 _PALM = 0.045  # the palm begins this far behind the finger tips
 _BRAKE = 0.08  # seconds ahead that the servo looks, so that it does not overshoot
+_SLOPE = 3.0  # by how much less high for each metre that a thing is passed by
 _WIDE, _THIN = 0.11, 0.04  # half the palm's width along and across the closing direction
 
 Vec = Float[np.ndarray, "3"]
@@ -102,7 +106,7 @@ class Hand:
             return None
         touched = [name for name in self.between if name in _GRASPED]
         closed_on_something = self.command > 0.9 and self.opening > 0.003
-        if not self.between and closed_on_something:  # contacts of a firm grip come and go
+        if not touched and closed_on_something:  # contacts of a firm grip come and go
             touched = [name for name in _GRASPED if self.within(name, 0.012)]
         return touched[0] if touched else None
 
@@ -148,15 +152,32 @@ def rest() -> Action:
 
 def fingers(hand: Hand, width: float) -> float:
     """The gripper's component that brings the fingers `width` apart (0.08 is wide open) and keeps them there."""
+    if width >= 0.08:
+        return -1.0
     error = 1 - width / 0.04 - hand.command
     return 0.0 if abs(error) < 0.13 else float(np.sign(error))
 
 
-def reach(hand: Hand, position: Vec, rotation: Mat, grip: float, speed: float = 1.0) -> Action:
-    """Towards a pose. `speed` limits each axis of the translation (1 is 25 cm/s)."""
-    move = np.clip((position - hand.position - _BRAKE * hand.scene.grip_velocity) / 0.05 * 2, -speed, speed)
-    turn = np.clip(rotation_vector(rotation @ hand.rotation.T) / 0.5 * 2, -1, 1)
-    return np.concatenate([move, turn, [grip]])
+def ramp(value: float, low: float, high: float) -> float:
+    """0 below `low`, 1 above `high`, straight between."""
+    return float(np.clip((value - low) / (high - low), 0.0, 1.0))
+
+
+def reach(hand: Hand, position: Vec, rotation: Mat, grip: float, speed: float = 1.0, sideways: float = 1.0) -> Action:
+    """Towards a pose; full speed is 25 cm/s, sideways and vertically apart, and is left softly in the last centimetres.
+
+    `speed` limits the translation, `sideways` scales its horizontal part.
+    """
+    error = position - hand.position - _BRAKE * hand.scene.grip_velocity
+    move = np.concatenate([sideways * _soft(error[:2], 0.025), _soft(error[2:], 0.025)])
+    turn = rotation_vector(rotation @ hand.rotation.T)
+    return np.concatenate([np.clip(move, -speed, speed), _soft(turn, 0.25), [grip]])
+
+
+def _soft(error: np.ndarray, scale: float) -> np.ndarray:
+    """An error as a share of full speed, in its direction: in proportion at first, 3/4 at `scale`, never above 1."""
+    size = float(np.linalg.norm(error))
+    return error * (np.tanh(size / scale) / max(size, 1e-9))
 
 
 def back_off(hand: Hand, grip: float, speed: float = 1.0) -> Action:
@@ -167,22 +188,53 @@ def back_off(hand: Hand, grip: float, speed: float = 1.0) -> Action:
 def travel(hand: Hand, position: Vec, rotation: Mat, grip: float, ignore: tuple[str, ...] = ()) -> Action:
     """Towards a pose in free space, over what stands on the way; things in `ignore` do not count.
 
-    The last stretch, straight down onto the position, begins above it.
+    Everything blends, so that like states are answered alike: sideways as the needed height is gained, turning a little
+    earlier, down onto the position as the hand comes to be above it.
     """
     here, there = hand.position, position
     ahead = there[:2] - here[:2]
     far = float(np.linalg.norm(ahead))
-    if far < 0.015 and hand.angle(rotation) < 0.3:
-        return reach(hand, there, rotation, grip)
-    boxes = _boxes(hand, ignore)
-    carried = hand.held
-    near = here[:2] + ahead * min(1.0, 0.07 / max(far, 1e-6))
+    angle = hand.angle(rotation)
+    away = max(ramp(far, 0.015, 0.045), ramp(angle, 0.3, 0.6))
+    boxes, carried = _boxes(hand, ignore), hand.held
+    near = here[:2] + ahead * min(1.0, 0.03 / max(far, 1e-6))
     need_now = _needed(hand, boxes, here[:2], near, rotation, carried)
     need = max(need_now, _needed(hand, boxes, here[:2], there[:2], rotation, carried))
-    target = np.array([*there[:2], max(need + 0.01, there[2])])
-    if here[2] < need_now:
-        target[:2] = here[:2]
-    return reach(hand, target, rotation if here[2] > need_now - 0.06 else hand.rotation, grip)
+    height = there[2] + away * max(0.0, need + 0.01 - there[2])
+    lack = min(need_now, height - 0.01) - here[2]
+    out, inwards = float(np.linalg.norm(here[:2] - SHOULDER)), float(np.linalg.norm(there[:2] - SHOULDER))
+    stretched = ramp(out, 0.62, 0.68) * ramp(out - inwards, 0.02, 0.06)  # turning now would straighten the elbow
+    turned = _part(hand.rotation, rotation, (1 - ramp(lack, 0.03, 0.09)) * (1 - stretched))
+    sideways = (1 - ramp(lack, -0.01, 0.02)) * (1 - 0.8 * ramp(angle, 0.5, 1.0) * (1 - stretched))
+    return reach(hand, np.array([*there[:2], height]), turned, grip, sideways=sideways)
+
+
+def approach(
+    hand: Hand, position: Vec, rotation: Mat, grip: float, hover: float, tolerance: float, speed: float = 1.0
+) -> Action | None:
+    """Onto a pose along the fingers, through a funnel: the farther aside, the farther back, up to `hover` (m).
+
+    Within `tolerance` (m) aside the hand goes all the way, at `speed` at the end. None outside the funnel's mouth.
+    """
+    axis = rotation[:, 2]
+    error = position - hand.position
+    depth = float(error @ axis)
+    aside, angle = float(np.linalg.norm(error - depth * axis)), hand.angle(rotation)
+    if aside > 0.04 or angle > 0.4 or not -0.03 < depth < hover + 0.03:
+        return None
+    back = hover * max(ramp(aside, 0.7 * tolerance, 0.7 * tolerance + 0.02), ramp(angle, 0.15, 0.3))
+    onto = reach(hand, position - back * axis, rotation, grip, speed + (1 - speed) * ramp(depth, 0.04, 0.08))
+    late = ramp(back - depth, 0.01, 0.04)  # too deep for being so far aside: first out
+    out = float(onto[:3] @ axis) * axis
+    onto[:3] = out + (1 - late) * (onto[:3] - out)
+    return onto
+
+
+def _part(now: Mat, wanted: Mat, share: float) -> Mat:
+    """The rotation that lies at a share (0 to 1) of the way from one to another."""
+    if share in (0.0, 1.0):
+        return wanted if share else now
+    return rotation_matrix(share * rotation_vector(wanted @ now.T)) @ now
 
 
 def _boxes(hand: Hand, ignore: tuple[str, ...]) -> list[tuple[Vec, Vec]]:
@@ -200,37 +252,25 @@ def _boxes(hand: Hand, ignore: tuple[str, ...]) -> list[tuple[Vec, Vec]]:
 def _needed(
     hand: Hand, boxes: list[tuple[Vec, Vec]], a: np.ndarray, b: np.ndarray, rotation: Mat, held: str | None
 ) -> float:
-    """The height that the finger tips need on the way from `a` to `b` (horizontal places)."""
+    """The height that the finger tips need on the way from `a` to `b` (horizontal places).
+
+    What is not met, but passed closely, counts too, the less the farther off.
+    """
     now = hand.rotation
     wide = np.maximum(np.abs(now[:2, 0]), np.abs(rotation[:2, 0])) * _WIDE
     palm = np.maximum(wide, _THIN)
-    steep = max(now[2, 2], rotation[2, 2]) > -0.6  # the hand lies: its palm's edge is its lowest part
-    heights = [TABLE + 0.02]
-    for low, high in boxes:
-        if _crosses(low, high, a, b, np.full(2, 0.03)):
-            heights.append(high[2] + 0.025)
-        if _crosses(low, high, a, b, palm):
-            heights.append(high[2] + (0.11 if steep else 0.01 - _PALM))
+    lying = ramp(max(now[2, 2], rotation[2, 2]), -0.7, -0.52)  # then its palm's edge is its lowest part
+    low, high = (np.array(side) for side in zip(*boxes, strict=True))
+    way = a + np.linspace(0, 1, 2 + int(np.linalg.norm(b - a) / 0.02))[:, None] * (b - a)
+
+    def over(place: np.ndarray, margin: np.ndarray | float, above: float) -> float:
+        gap = np.maximum(np.maximum(low[:, :2] - place[:, None], place[:, None] - high[:, :2]) - margin, 0)
+        return float((high[:, 2] + above - _SLOPE * np.linalg.norm(gap, axis=-1).min(0)).max())
+
+    heights = [TABLE + 0.02, over(way, 0.03, 0.025), over(way, palm, 0.01 - _PALM + lying * (0.10 + _PALM))]
     if held is not None:
-        low, high = hand.scene.box(held)
-        below = hand.position[2] - low[2]
-        half, middle = (high - low)[:2] / 2 + 0.015, (high + low)[:2] / 2 - hand.position[:2]
-        for other_low, other_high in boxes:
-            if _crosses(other_low, other_high, a + middle, b + middle, half):
-                heights.append(other_high[2] + 0.02 + below)
-        heights.append(TABLE + 0.02 + below)
+        bottom, top = hand.scene.box(held)
+        below = hand.position[2] - bottom[2]
+        half, middle = (top - bottom)[:2] / 2 + 0.015, (top + bottom)[:2] / 2 - hand.position[:2]
+        heights += [over(way + middle, half, 0.02 + below), TABLE + 0.02 + below]
     return max(heights)
-
-
-def _crosses(low: Vec, high: Vec, a: np.ndarray, b: np.ndarray, margin: np.ndarray) -> bool:
-    """Whether the segment from `a` to `b` meets a box widened by `margin`, seen from above."""
-    low2, high2, step = low[:2] - margin, high[:2] + margin, b - a
-    start, end = 0.0, 1.0
-    for axis in range(2):
-        if abs(step[axis]) < 1e-9:
-            if not low2[axis] <= a[axis] <= high2[axis]:
-                return False
-            continue
-        t0, t1 = sorted(((low2[axis] - a[axis]) / step[axis], (high2[axis] - a[axis]) / step[axis]))
-        start, end = max(start, t0), min(end, t1)
-    return bool(start <= end)

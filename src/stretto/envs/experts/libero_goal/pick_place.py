@@ -21,6 +21,7 @@ from stretto.envs.experts.libero_goal.motion import (
     KNOB,
     PLATE,
     RACK,
+    SHOULDER,
     STOVE,
     TABLE,
     Action,
@@ -28,6 +29,7 @@ from stretto.envs.experts.libero_goal.motion import (
     Mat,
     Vec,
     back_off,
+    ramp,
     reach,
     rest,
     shifted,
@@ -37,8 +39,6 @@ from stretto.envs.experts.libero_goal.motion import (
 
 UP = np.array([0.0, 0.0, 1.0])
 _X = np.array([1.0, 0.0, 0.0])
-_SHOULDER = np.array([-0.66, 0.0])
-"""Where the arm stands; farther than 70 cm from it the elbow straightens, and a straight elbow does not bend again."""
 _KEEP_FREE = [
     (np.array([-0.10, -0.2, 0.0]), np.array([0.17, 0.10, 0.0])),  # under the drawers
     (np.array([-0.11, 0.14, 0.0]), np.array([0.02, 0.28, 0.0])),  # where the plate is pushed
@@ -78,12 +78,16 @@ def carry(hand: Hand, name: str, place: Place, settled: bool = False) -> Action:
     low = base[2] - place.position[2] < place.drop * slack or scene.clearance(name) < 0.004 * slack
     if (settled and hand.command < 0.9) or (level and low and lean < 0.2 * slack):
         return reach(hand, hand.position, rotation, -1.0)
-    if not hand.firm:
+    if hand.command < 0.9 or hand.opening_speed < -0.02:
         return reach(hand, hand.position, hand.rotation, 1.0)
-    if np.linalg.norm(error[:2]) < place.tolerance + 0.25 * max(0.0, base[2] - place.position[2] - 0.05):
-        slow = 0.35 if base[2] - place.position[2] < 0.04 else 0.8
-        return reach(hand, goal - np.array([0, 0, 0.004]), rotation, 1.0, slow)
-    return travel(hand, shifted(goal, 0, 0, 0.05), rotation, 1.0)
+    above = base[2] - place.position[2]
+    aside = float(np.linalg.norm(error[:2]))
+    if aside > 0.05 or above > 0.11 or lean > 0.6:
+        return travel(hand, shifted(goal, 0, 0, 0.05), rotation, 1.0)
+    back = 0.054 * max(ramp(aside, 0.7 * place.tolerance, 0.7 * place.tolerance + 0.02), ramp(lean, 0.2, 0.4))
+    speed = 0.35 + 0.65 * ramp(above, 0.03, 0.07)
+    sideways = 1 - ramp(back - above, 0.01, 0.04)
+    return reach(hand, shifted(goal, 0, 0, back - 0.004), rotation, 1.0, speed, sideways)
 
 
 def _twist(closing: Vec, place: Place) -> Mat:
@@ -140,7 +144,7 @@ def free_spot(hand: Hand, name: str) -> Vec:
         for y in np.arange(-0.12, 0.33, 0.02):
             spot = np.array([x, y])
             room = min(float(np.linalg.norm(spot - np.clip(spot, a[:2], b[:2]))) for a, b in others)
-            if room < radius or np.linalg.norm(spot - _SHOULDER) > 0.70:
+            if room < radius or np.linalg.norm(spot - SHOULDER) > 0.70:
                 continue
             far = float(np.linalg.norm(spot - here)) + 0.3 * max(0.0, radius + 0.05 - room)
             if far < cost:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from stretto.envs.experts.libero_goal.grasp import leave
-from stretto.envs.experts.libero_goal.motion import BOWL, PLATE, Action, Hand, reach, rest, shifted, travel
+from stretto.envs.experts.libero_goal.motion import BOWL, PLATE, Action, Hand, approach, reach, rest, shifted, travel
 from stretto.envs.libero_scene import DOWN
 
 _INSIDE = {PLATE: (0.010, 0.06, 0.035), BOWL: (0.03, 0.05, 0.06)}
@@ -27,9 +27,10 @@ def push(hand: Hand, name: str, target: np.ndarray, close: float = 0.01) -> Acti
     away_first = leave(hand)
     if away_first is not None:
         return away_first
-    above = shifted(thing, 0, 0, height)
-    if np.linalg.norm(offset[:2]) < 0.012 and hand.angle(DOWN) < 0.15 and offset[2] < 0.12 and hand.command > 0.9:
-        return reach(hand, above, DOWN, 1.0, 0.6)
+    if hand.command > 0.9:
+        onto = approach(hand, shifted(thing, 0, 0, height), DOWN, 1.0, 0.08 - height, 0.012, 0.6)
+        if onto is not None:
+            return onto
     return travel(hand, shifted(thing, 0, 0, 0.08), DOWN, 1.0)
 
 

@@ -29,7 +29,7 @@ def gripped(hand: Hand) -> bool:
     if KNOB in hand.between:
         return hand.command > -0.3
     near = float(np.linalg.norm((hand.position - hand.scene.joint_anchor(KNOB))[:2])) < 0.045
-    return bool(near and hand.position[2] < _HEIGHT + 0.02 and hand.firm and 0.01 < hand.opening < 0.05)
+    return bool(near and hand.position[2] < _HEIGHT + 0.02 and hand.command > 0.9 and 0.01 < hand.opening < 0.05)
 
 
 def let_go(hand: Hand) -> Action:
