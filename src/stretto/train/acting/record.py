@@ -4,7 +4,8 @@ What an episode is made of, drawn from its seed:
 
     start     as the suite places the arm · in an odd pose with the fingers somewhere · in the middle of another task
     waiting   nothing is asked for at first (the arm should stand), or the instruction is there at once
-    task      the expert acts, or its actions with noise on them while its own stay the labels; now and then a shove
+    task      the expert acts, or its actions with noise on them while its own stay the labels; now and then a shove,
+              or a slip: the fingers close too early or open too soon, and the hand goes on as if they had not
     after     done: the arm stands; then, sometimes, another task in the scene as it is
 
 Successes alone hold no recoveries, and the lower action error of clean recordings makes worse policies (48 against 76 %
@@ -54,22 +55,38 @@ class _Track:
     wrist: bytes = b""
 
 
+@dataclass(frozen=True)
+class _Push:
+    """A disturbance of `steps` steps: the expert's motion with the gripper doing `grip`, then `constant` for `last`."""
+
+    steps: int = 0
+    constant: np.ndarray = field(default_factory=lambda: np.zeros(7))
+    last: int = 0
+    grip: float = 0.0
+
+    def action(self, left: int, label: np.ndarray) -> np.ndarray:
+        """What is done when `left` more steps of it follow."""
+        return self.constant if left < self.last else np.append(label[:6], self.grip)
+
+
 class Recorder(Configurable):
     """Records episodes by number into shards."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`odd`, `midway`: shares of starts; `noisy`: share with noise up to `noise` (of full speed); `shoves`: share
-        with pushes of the arm; `chained`: share with a second task; `waiting`: share that begins without instruction.
+        with pushes of the arm, `slips` of them with the gripper doing the opposite of what it should; `chained`: share
+        with a second task; `waiting`: share that begins without instruction.
         """
 
-        odd: float = 0.2
-        midway: float = 0.2
+        odd: float = 0.15
+        midway: float = 0.1
         noisy: float = 0.7
         noise: float = 0.22
-        shoves: float = 0.25
-        chained: float = 0.2
-        waiting: float = 0.2
+        shoves: float = 0.5
+        slips: float = 0.6
+        chained: float = 0.12
+        waiting: float = 0.15
         limit: int = 280
         after: int = 12
 
@@ -84,7 +101,7 @@ class Recorder(Configurable):
         self.task = int(rng.integers(10)) if task is None else task
         self.before, self.kind = NO_TASK, "expert"
         self.sigma = float(rng.uniform(0.05, c.noise)) if rng.random() < c.noisy else 0.0
-        self.shove_rate = 0.02 if rng.random() < c.shoves else 0.0
+        self.shove_rate = 0.015 if rng.random() < c.shoves else 0.0
         self.episode = derive(seed, "acting", number)
         self.rng = rng
         self.env.reset(str(self.task), derive(seed, "acting", "place", number) % 2**31, "train")
@@ -135,7 +152,7 @@ class Recorder(Configurable):
 
         The arm stands for the first `stand` of them: what moves it always comes a little late.
         """
-        scene, noise, shove, left = self.env.scene(), np.zeros(7), np.zeros(7), 0
+        scene, noise, push, left = self.env.scene(), np.zeros(7), _Push(), 0
         for step in range(limit):
             done = not goal or self.expert.done(scene, goal)
             if done and goal and not even_done:
@@ -145,15 +162,32 @@ class Recorder(Configurable):
             noise = 0.7 * noise + 0.71 * self.sigma * SPREAD * self.rng.normal(size=7)
             left -= 1
             if left < 0 and not done and self.rng.random() < self.shove_rate:
-                left, shove = int(self.rng.integers(4, 9)), np.append(self.rng.uniform(-1, 1, 6), label[6])
-                shove[3:6] *= 0.3
+                push = self._push(label)
+                left = push.steps - 1
             pushed = left >= 0 or (step < stand and not done)
-            shove = np.zeros(7) if step < stand else shove
-            action = shove if pushed else label if done else np.clip(label + noise, -1, 1)
+            if step < stand:
+                action = np.zeros(7)
+            elif left >= 0:
+                action = push.action(left, label)
+            else:
+                action = label if done else np.clip(label + noise, -1, 1)
             track.done.append(action)
             track.label.append(label)
             track.shoved.append(pushed)
             self.env.apply(action)
+
+    def _push(self, label: np.ndarray) -> "_Push":
+        """What now disturbs the arm: a shove, or the gripper's mistake."""
+        rng = self.rng
+        if rng.random() < self.config.slips and (label[6] <= 0 or rng.random() < 0.3):
+            grip = 1.0 if label[6] <= 0 else -1.0
+            steps, away = int(rng.integers(4, 10)), int(rng.integers(0, 16)) if grip > 0 else 0
+            up = np.array([*rng.uniform(-0.2, 0.2, 2), rng.uniform(0.2, 1.0), 0, 0, 0, grip])
+            return _Push(steps=steps + away, constant=up, last=away, grip=grip)
+        shove = rng.uniform(-1, 1, 6)
+        shove[3:] *= 0.3
+        steps = int(rng.integers(4, 9))
+        return _Push(steps=steps, constant=np.append(shove, label[6]), last=steps)
 
     def _look(self, track: _Track, goal: str | None, done: bool) -> None:
         """Pictures when it is their turn, and a context every so many steps."""
