@@ -50,7 +50,7 @@ class Grasp:
     rotation: Mat
     width: float = 0.08
     hover: float = 0.09
-    speed: float = 1.0
+    speed: float = 0.5
     precision: float = 0.012
 
 
@@ -94,7 +94,7 @@ def take(hand: Hand, name: str, grasp: Grasp) -> Action:
     along = float(error @ grasp.rotation[:, 2])
     aside = float(np.linalg.norm(error - along * grasp.rotation[:, 2]))
     angle = hand.angle(grasp.rotation)
-    near = aside < grasp.precision and abs(along) < 0.012 and angle < 0.15
+    near = aside < grasp.precision and abs(along) < 0.012 and angle < 0.15 and hand.still
     closing = hand.command > fingers_command(grasp.width) + 0.2 and aside < 0.03 and abs(along) < 0.03 and angle < 0.3
     if near or closing:
         opening = hand.command < 0.5 and hand.lag > -0.012  # fingers that close press on what they touch

@@ -126,6 +126,11 @@ class Hand:
         return self.lag > 0.004 or (self.lag > -0.002 and self.opening_speed > 0.02)
 
     @property
+    def still(self) -> bool:
+        """Whether it hardly moves (less than 4 cm/s)."""
+        return bool(np.linalg.norm(self.scene.grip_velocity) < 0.04)
+
+    @property
     def firm(self) -> bool:
         """Whether the gripper has finished closing."""
         return self.command > 0.9 and abs(self.opening_speed) < 0.01

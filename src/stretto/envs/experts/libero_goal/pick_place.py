@@ -69,16 +69,18 @@ def carry(hand: Hand, name: str, place: Place, settled: bool = False) -> Action:
     scene = hand.scene
     base, axis = scene.position(name), scene.rotation(name)[:, 2]
     error = place.position - base
-    slack = 1.0 if hand.command > 0.9 else 1.6
+    slack = 1.0 if hand.command > 0.9 else 2.5
     level = float(np.linalg.norm(error[:2])) < place.tolerance * slack
     lean = float(np.arccos(np.clip(axis @ place.axis, -1, 1)))
     turn = smallest_turn(axis, place.axis)
     turn = _twist(turn @ hand.rotation[:, 0], place) @ turn
     goal, rotation = place.position + turn @ (hand.position - base), turn @ hand.rotation
     low = base[2] - place.position[2] < place.drop * slack or scene.clearance(name) < 0.004 * slack
-    if (settled and hand.command < 0.9) or (level and low and lean < 0.2 * slack):
-        return reach(hand, hand.position, rotation, -1.0)
-    if hand.command < 0.9 or hand.opening_speed < -0.02:
+    if (settled and hand.command < 0.9) or (
+        level and low and lean < 0.2 * slack and (hand.still or hand.command < 0.9)
+    ):
+        return reach(hand, hand.position, hand.rotation, -1.0)
+    if hand.command < 0.9 or hand.opening_speed < -0.1:
         return reach(hand, hand.position, hand.rotation, 1.0)
     above = base[2] - place.position[2]
     aside = float(np.linalg.norm(error[:2]))
