@@ -87,7 +87,7 @@ class Recorder(Configurable):
         slips: float = 0.6
         chained: float = 0.12
         waiting: float = 0.15
-        limit: int = 280
+        limit: int = 400
         after: int = 12
 
     def __init__(self, config: Config, env: Libero | None = None) -> None:
