@@ -23,6 +23,7 @@ from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.rng import derive, generator
 from stretto.envs.experts.libero_goal import LiberoGoalExpert
+from stretto.envs.experts.libero_goal.motion import SHOULDER
 from stretto.envs.libero import Libero
 from stretto.train.acting.contexts import (
     COMMITTED,
@@ -43,13 +44,20 @@ SPREAD = np.array([1, 1, 1, 0.4, 0.4, 0.4, 0])
 """Of the noise: turning is spoiled more easily than moving, and the gripper is left alone."""
 
 
+STUCK = 12
+"""An arm that does not move for so many steps, though told to, will not come free: its elbow is straight."""
+
+
 @dataclass
 class _Track:
-    """One episode while it is recorded: per step what was done and what the expert said, and the open contexts."""
+    """One episode while it is recorded: per step what was done, what the expert said, where the hand was, and whether
+    that counts (not while the arm is pushed, or stuck); and the open contexts.
+    """
 
     done: list[np.ndarray] = field(default_factory=list)
     label: list[np.ndarray] = field(default_factory=list)
     shoved: list[bool] = field(default_factory=list)
+    places: list[np.ndarray] = field(default_factory=list)
     opened: list[dict] = field(default_factory=list)
     front: bytes = b""
     wrist: bytes = b""
@@ -142,6 +150,7 @@ class Recorder(Configurable):
         """Towards a random place above the table, turned a little, the fingers anywhere."""
         scene, rng = self.env.scene(), self.rng
         goal = rng.uniform([-0.25, -0.3, 1.0], [0.15, 0.3, 1.35])
+        goal[:2] = SHOULDER + (goal[:2] - SHOULDER) * min(1.0, 0.66 / float(np.linalg.norm(goal[:2] - SHOULDER)))
         turn, grip = rng.uniform(-0.3, 0.3, 3), float(rng.choice([-1.0, 0.0, 1.0]))
         for step in range(int(rng.integers(10, 40))):
             move = np.clip((goal - scene.grip_position) / 0.05 * 2, -1, 1)
@@ -174,7 +183,11 @@ class Recorder(Configurable):
             track.done.append(action)
             track.label.append(label)
             track.shoved.append(pushed)
+            track.places.append(scene.grip_position.copy())
             self.env.apply(action)
+            if _stuck(track):
+                track.shoved[-STUCK:] = [True] * STUCK
+                break
 
     def _push(self, label: np.ndarray) -> "_Push":
         """What now disturbs the arm: a shove, or the gripper's mistake."""
@@ -238,3 +251,12 @@ class Recorder(Configurable):
                 "episode": self.episode,
             }
             shard.add(some["front"], some["wrist"], values)
+
+
+def _stuck(track: _Track) -> bool:
+    """Whether the hand has stayed within 12 mm though the expert wanted it elsewhere."""
+    if len(track.places) < STUCK:
+        return False
+    moved = np.abs(np.array(track.places[-STUCK:]) - track.places[-1]).max()
+    wanted = np.linalg.norm(np.array(track.label[-STUCK:])[:, :3], axis=1).min()
+    return bool(moved < 0.012 and wanted > 0.5)
