@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from stretto.agents.checkpoint import find_weights
+from stretto.agents.checkpoint import find_weights, from_pretrained
 from stretto.agents.duplex import Duplex
 from stretto.agents.policy import RECIPE, Policy
 from stretto.core.clock import VirtualClock
@@ -231,6 +231,10 @@ def test_the_recipe_trains_from_shards_alone(tmp_path, net, book):
     config.build().run(tmp_path / "out", said.append)
     assert (tmp_path / "out" / "policy" / "config.json").is_file()
     assert any("16 contexts" in line for line in said)
+    further = replace(config, begin=str(tmp_path / "out" / "policy"), steps=1, lr=0.0)
+    further.build().run(tmp_path / "further", said.append)
+    first, then = (from_pretrained(tmp_path / name / "policy").state_dict() for name in ("out", "further"))
+    assert all(torch.equal(then[name], tensor) for name, tensor in first.items())
 
 
 def test_without_a_checkpoint_the_policy_says_how_to_train_one(tmp_path):

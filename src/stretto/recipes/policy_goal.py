@@ -15,6 +15,10 @@ core; training 32 to 36 contexts/s, so the first 3 500 steps of 32 in 55 min, al
 s of a core, 70 min in all: 7 h. A run ends at `--minutes`, at Ctrl-C or at a kill, and loses at most three minutes of
 training or one shard of twenty episodes a worker.
 
+A checkpoint can be trained further, on other episodes:
+
+    stretto train policy_goal --out out/further --set begin=weights/policy_goal --set seed=1
+
 Where there is no simulator, shards and the book of phrases are enough: `out/policy_goal/data/*.npz` (10 kB a context)
 and `out/policy_goal/phrases.npz` (78 kB a phrase; make a smaller one with `--set wordings=16 --set pairs=1`) in one
 folder, given as `data`. Nothing is recorded then; numpy, Pillow, torch, safetensors, tokenizers, jaxtyping and gguf
@@ -34,7 +38,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from stretto.agents.checkpoint import save_pretrained
+from stretto.agents.checkpoint import load, save_pretrained
 from stretto.agents.network import Network
 from stretto.agents.sizes import size
 from stretto.core import registry
@@ -64,7 +68,8 @@ class PolicyGoal(Configurable):
         """`expert`: shards of the expert; `rounds` of `driven` shards each; `episodes` of a shard. `first`, `between`,
         `last`: steps before the first round, after each round, and after those. `steps`: all of them, where `data` is
         given. `eye`: an image encoder. `wordings`, `pairs`: see phrases.py. `minutes` 0: until it is done. `sample`:
-        rollouts every so many steps, each with a film.
+        rollouts every so many steps, each with a film. `begin`: a checkpoint to begin with, "" is none: with another
+        `seed` its training goes on with other episodes.
         """
 
         seed: int = 0
@@ -81,6 +86,7 @@ class PolicyGoal(Configurable):
         between: int = 2_500
         last: int = 5_500
         data: str = ""
+        begin: str = ""
         steps: int = 0
         batch: int = 32
         wordings: int = 40
@@ -165,7 +171,10 @@ class PolicyGoal(Configurable):
         book = self._book(network)
         contexts = Contexts(shards)
         experts = contexts.rows["kind"] != KINDS.index("policy")
-        network.proprio.measure(torch.from_numpy(contexts.rows["proprio"][experts]))
+        if c.begin:
+            load(network, c.begin)
+        else:
+            network.proprio.measure(torch.from_numpy(contexts.rows["proprio"][experts]))
         held = contexts.rows["episode"] % 20 == 0
         rows = np.flatnonzero(~held)
         need = tuple(float(share) for share in 0.5 + self._shares(number + 1)) if number else ()

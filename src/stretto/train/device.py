@@ -28,8 +28,14 @@ class Device:
 
 
 def choose() -> Device:
-    """A GPU with bfloat16 products where there is one, else the CPU in float32."""
+    """bfloat16 products (float32 weights) on a GPU or a CPU with AMX, whose products they make ten times faster; else
+    the CPU in float32."""
     if torch.cuda.is_available():
         return Device("cuda", torch.bfloat16, f"{torch.cuda.get_device_name()}: bfloat16 products, float32 weights")
-    why = f"no GPU: float32 on {torch.get_num_threads()} thread(s); bfloat16 products are slower without AMX"
+    threads = torch.get_num_threads()
+    if torch.cpu.get_capabilities().get("amx_bf16"):
+        return Device(
+            "cpu", torch.bfloat16, f"no GPU, but AMX: bfloat16 products, float32 weights; {threads} thread(s)"
+        )
+    why = f"no GPU: float32 on {threads} thread(s); bfloat16 products are slower without AMX"
     return Device("cpu", None, why)

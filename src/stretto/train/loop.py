@@ -135,8 +135,9 @@ class Loop(Configurable):
     def _part(self, part: int) -> tuple[dict[str, Tensor], tuple[Tensor | None, ...]]:
         """One part of a step: what its loss tells, and the gradients of all weights."""
         generator = torch.Generator(self.device.name).manual_seed(derive(self.config.seed, "step", self.step, part))
+        batch = self._batch(part)
         with self.device.products():
-            loss, told = self.stage.loss(self._batch(part), generator)
+            loss, told = self.stage.loss(batch, generator)
         grads = torch.autograd.grad(loss / self.config.accumulate, list(self.weights.values()), allow_unused=True)
         return {"loss": loss.detach(), **told}, grads
 
