@@ -200,6 +200,7 @@ class Network(nn.Module, Configurable):
         self.is_live = True
         self.requires_grad_(False)
         self.ear.live()
+        self.eye.live()
         self.head.live()
         go_live(self.backbone)
         for table in self.tables.values():

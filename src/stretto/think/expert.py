@@ -71,9 +71,9 @@ class Layer(nn.Module):
         """
         c = self.config
         both = self.qkv(self.norm1(x)).view(*x.shape[:2], c.heads + 2 * c.kv_heads, c.head).to(x.dtype)
-        first = turn(both[:, :, : c.heads + c.kv_heads], turns[0])
-        queries = [first[:, :, : c.heads]] + [turn(both[:, :, : c.heads], by) for by in turns[1:]]
-        return queries, first[:, :, c.heads :], both[:, :, c.heads + c.kv_heads :]
+        plain, values = both.split([c.heads + c.kv_heads, c.kv_heads], 2)
+        query, keys = turn(plain, turns[0]).split([c.heads, c.kv_heads], 2)
+        return [query] + [turn(plain[:, :, : c.heads], by) for by in turns[1:]], keys, values
 
     def write(
         self, x: Float[Tensor, "batch tokens width"], read: Float[Tensor, "batch tokens inner"]

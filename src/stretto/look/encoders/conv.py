@@ -71,7 +71,7 @@ class ConvTokens(nn.Module, Configurable):
         stages: list[nn.Module] = []
         for before, after in zip((3, *config.channels), config.channels, strict=False):
             stages += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(GROUPS, after), nn.GELU()]
-        self.stages = nn.Sequential(*stages).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.stages = nn.Sequential(*stages)
         self.out = nn.Linear(config.channels[-1], config.width)
         self.cell = nn.Parameter(0.02 * torch.randn(config.tokens, config.width))
 
@@ -83,9 +83,16 @@ class ConvTokens(nn.Module, Configurable):
         self._check(images)
         batch, size = images.shape[:-3], self.config.size
         scale = 127.5 if images.dtype == torch.uint8 else 0.5
-        planes = images.reshape(-1, 3, size, size).to(self.cell.dtype, memory_format=torch.channels_last)
+        # channels last is faster forward, and slower back through the norms
+        layout = torch.contiguous_format if torch.is_grad_enabled() else torch.channels_last
+        planes = images.reshape(-1, 3, size, size).to(self.cell.dtype, memory_format=layout)
         tokens = self.out(self.stages(planes / scale - 1).flatten(2).transpose(1, 2)) + self.cell
         return tokens.reshape(*batch, *self.cell.shape)
+
+    def live(self) -> "ConvTokens":
+        """For real time, in place: weights laid out as pictures are without gradients."""
+        self.stages.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self.eval()
 
     def _check(self, images: Tensor) -> None:
         size = self.config.size

@@ -67,6 +67,10 @@ class EfficientNetTokens(nn.Module, Configurable):
         self.trunk.eval()
         return self
 
+    def live(self) -> "EfficientNetTokens":
+        """For real time, in place."""
+        return self.eval()
+
     def forward(self, images: Tensor) -> Float[Tensor, "*batch tokens width"]:
         """Tokens of pictures (..., 3, size, size): uint8 of 0 to 255, or floating point of 0 to 1, row by row."""
         batch, size = images.shape[:-3], self.config.size

@@ -180,16 +180,14 @@ class SeeAct(Configurable):
     def _varied(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         """Shifted, lighter or darker: (batch, 2, height, width, 3) uint8 -> (batch, 2, 3, height, width) in [0, 1]."""
         c, (batch, cameras, size) = self.config, pictures.shape[:3]
-        x = pictures.flatten(0, 1).permute(0, 3, 1, 2).float() / 255
-        x = F.pad(x, (c.shift,) * 4, mode="replicate")
-        many = batch * cameras
+        many, x = batch * cameras, pictures.flatten(0, 1)
 
         def draw(*shape: int) -> Tensor:
             return torch.rand(shape, generator=generator, device=self.device)
 
-        offset = (draw(2, many, 1) * (2 * c.shift + 1)).long() + torch.arange(size, device=self.device)
-        x = x[torch.arange(many, device=self.device)[:, None, None], :, offset[0][:, :, None], offset[1][:, None, :]]
-        x = x.permute(0, 3, 1, 2)
+        offset = (draw(2, many, 1) * (2 * c.shift + 1)).long() + torch.arange(size, device=self.device) - c.shift
+        down, right = offset.clamp(0, size - 1)
+        x = x[torch.arange(many, device=self.device)[:, None, None], down[:, :, None], right[:, None, :]]
         light, contrast = (2 * draw(2, many, 1, 1, 1) - 1) * c.light
-        x = ((x - 0.5) * (1 + contrast) + 0.5 + light).clamp(0, 1)
+        x = x.permute(0, 3, 1, 2).float().mul_((1 + contrast) / 255).add_(light - contrast / 2).clamp_(0, 1)
         return x.unflatten(0, (batch, cameras))
