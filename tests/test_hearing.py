@@ -30,6 +30,7 @@ from stretto.look.encoders.conv import ConvTokens
 from stretto.recipes.hear import HearTraining
 from stretto.think.plan import TickPlan, write
 from stretto.think.tokens import gather
+from stretto.train.device import choose
 from stretto.train.hear import Hear, run_freely
 from stretto.train.hear_batches import Batches, Sessions
 from stretto.train.hear_features import Job, Maker, make_shards
@@ -155,7 +156,8 @@ def test_features_of_a_shard_are_what_the_streaming_ear_hears(shards):
     for tick in np.split(heard.samples, round(job.sessions.seconds / 0.2)):
         features, state = maker.ear.step(tick, state)
         steps.append(features.numpy())
-    assert np.abs(np.stack(steps) - maker.features(heard)).max() < 1e-5
+    exact = 1e-5 if choose().low is None else 2e-2
+    assert np.abs(np.stack(steps) - maker.features(heard)).max() < exact
     error = np.abs(shard.scale.unpack(shard.codes[0]) - np.stack(steps)) / shard.scale.spread
     assert np.quantile(error, 0.95) < 0.04
 

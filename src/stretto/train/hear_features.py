@@ -24,6 +24,7 @@ from stretto.data.hearing import Heard, Sessions
 from stretto.data.hearing_shards import Label, Scale, Shard
 from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.think.text import Text, load_text
+from stretto.train.device import choose
 from stretto.train.workers import done
 
 SESSIONS = 64
@@ -108,7 +109,8 @@ class Maker:
     @torch.no_grad()
     def features(self, heard: Heard) -> np.ndarray:
         """(ticks, embeddings, width) of a session."""
-        return self.ear.windows(heard.samples, batch=25).numpy()
+        with choose().products():
+            return self.ear.windows(heard.samples, batch=25).float().numpy()
 
     def labels(self, heard: Heard) -> list[Label]:
         """The session's tokens and the ticks from which they are due."""
