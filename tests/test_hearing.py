@@ -156,10 +156,10 @@ def test_features_of_a_shard_are_what_the_streaming_ear_hears(shards):
     for tick in np.split(heard.samples, round(job.sessions.seconds / 0.2)):
         features, state = maker.ear.step(tick, state)
         steps.append(features.numpy())
-    exact = 1e-5 if choose().low is None else 2e-2
+    exact, near = (1e-5, 0.04) if choose().low is None else (2e-2, 0.08)
     assert np.abs(np.stack(steps) - maker.features(heard)).max() < exact
     error = np.abs(shard.scale.unpack(shard.codes[0]) - np.stack(steps)) / shard.scale.spread
-    assert np.quantile(error, 0.95) < 0.04
+    assert np.quantile(error, 0.95) < near
 
 
 def test_making_shards_goes_on_where_it_was_cut_and_refuses_other_settings(shards):
