@@ -10,10 +10,10 @@ goes on with both; tasks that fail come more often. At the end the averaged weig
 `out/policy_goal/policy` (23.5 MB), which the agents `policy`, `cascade_policy` and `duplex` load.
 `out/policy_goal/training.html` has the curves, `samples/` the films.
 
-Measured on two cores that did little else: recording 60 shards 88 min; wordings through the language model 7 min of one
-core; training 32 to 36 contexts/s, so the first 3 500 steps of 32 in 55 min, all 19 000 in 5 h; a session of a round 25
-s of a core, 70 min in all: 7 h. A run ends at `--minutes`, at Ctrl-C or at a kill, and loses at most three minutes of
-training or one shard of twenty episodes a worker.
+Measured on two cores that did little else: recording 60 shards 45 to 88 min; wordings through the language model 14 min
+of one core (23 without AMX); training 32 to 36 contexts/s, with AMX 70, so the first 3 500 steps of 32 in 27 to 55 min,
+all 19 000 in 2.5 to 5 h; a session of a round 25 s of a core, 70 min in all: 5 to 7 h. A run ends at `--minutes`, at
+Ctrl-C or at a kill, and loses at most three minutes of training or one shard of twenty episodes a worker.
 
 A checkpoint can be trained further, on other episodes:
 
@@ -29,6 +29,7 @@ are needed, LIBERO and the language model are not. Beside a GPU threads decode t
 Source: DAgger (Ross et al., 2011), training-time real-time chunking (Black et al., 2025).
 """
 
+import copy
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -89,7 +90,7 @@ class PolicyGoal(Configurable):
         begin: str = ""
         steps: int = 0
         batch: int = 32
-        wordings: int = 40
+        wordings: int = 300
         pairs: int = 4
         sample: int = 1_000
         validate: int = 500
@@ -168,7 +169,7 @@ class PolicyGoal(Configurable):
         if goal.is_dir():
             return True
         network = network_of(c.net, language=not c.data, eye=c.eye)
-        book = self._book(network)
+        book = self._book(network, device)
         contexts = Contexts(shards)
         experts = contexts.rows["kind"] != KINDS.index("policy")
         if c.begin:
@@ -200,14 +201,15 @@ class PolicyGoal(Configurable):
             self._write(network, goal, {"step": loop.step, "contexts": len(contexts), "recipe": "policy_goal"})
         return True
 
-    def _book(self, network: Network) -> PhraseBook:
+    def _book(self, network: Network, device: Device) -> PhraseBook:
         """The book of phrases, made once."""
         c = self.config
         for path in (self.folder / "phrases.npz", Path(c.data) / "phrases.npz"):
             if path.is_file():
                 return PhraseBook.load(path)
         self.say("sending the wordings through the language model, once: some minutes")
-        book = make_book(network, sayings(c.wordings, c.pairs, c.seed))
+        reader = network if device.low is None else copy.deepcopy(network).to(device.low)
+        book = make_book(reader, sayings(c.wordings, c.pairs, c.seed), self.say)
         book.save(self.folder / "phrases.npz")
         return book
 

@@ -14,7 +14,7 @@ split train.
 """
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from stretto.agents.duplex import SYSTEM
 from stretto.agents.network import Network
+from stretto.core.clock import Stopwatch
 from stretto.core.errors import StrettoError
 from stretto.core.rng import derive, generator
 from stretto.data import talk, talk_wide
@@ -141,12 +142,15 @@ class Language:
 
 
 class PhraseBook:
-    """Phrases ready to be trained under. Tensors are stacked and padded; `pick` takes some of them."""
+    """Phrases ready to be trained under. Tensors are stacked and padded; `pick` takes some of them.
 
-    def __init__(self, said: Sequence[Said], parts: dict[str, list[Tensor]]) -> None:
+    The first columns that all phrases share, the system prompt's, are kept once: `lead`, keys and values.
+    """
+
+    def __init__(self, said: Sequence[Said], parts: dict[str, list[Tensor]], lead: tuple[Tensor, Tensor]) -> None:
         self.said = list(said)
-        self.parts = parts
-        self.columns = torch.tensor([keys.shape[-1] for keys in parts["keys"]])
+        self.parts, self.lead = parts, lead
+        self.columns = torch.tensor([lead[0].shape[-1] + keys.shape[-1] for keys in parts["keys"]])
         self.groups: dict[tuple[int, int], list[int]] = {}
         self.halves = [number for number, some in enumerate(said) if not some.whole]
         for number, some in enumerate(said):
@@ -166,8 +170,9 @@ class PhraseBook:
         keys, values, visible = [], [], []
         for number in numbers:
             some, room = self.parts["keys"][number], widest - int(self.columns[number])
-            keys.append(torch.nn.functional.pad(some, (room, 0)))
-            values.append(torch.nn.functional.pad(self.parts["values"][number], (0, 0, room, 0)))
+            keys.append(torch.nn.functional.pad(torch.cat([self.lead[0], some], -1), (room, 0)))
+            some = torch.cat([self.lead[1], self.parts["values"][number]], -2)
+            values.append(torch.nn.functional.pad(some, (0, 0, room, 0)))
             visible.append(torch.nn.functional.pad(self.parts["visible"][number], (room, 0)))
         rest = {
             f.name: torch.stack([self.parts[f"token.{f.name}"][number] for number in numbers])
@@ -178,11 +183,10 @@ class PhraseBook:
         return torch.stack(keys), torch.stack(values), torch.stack(visible), tokens
 
     def save(self, path: Path) -> Path:
-        """Write the book (.npz); keys and values in float16, without padding, the system prompt's columns once."""
-        shared = self._shared()
-        parts = dict(self.parts)
-        parts["keys"] = [keys[..., shared if number else 0 :] for number, keys in enumerate(parts["keys"])]
-        parts["values"] = [v[..., shared if number else 0 :, :] for number, v in enumerate(parts["values"])]
+        """Write the book (.npz); keys and values in float16, without padding, the lead with the first phrase."""
+        parts, shared = dict(self.parts), self.lead[0].shape[-1]
+        for name, lead, axis in (("keys", self.lead[0], -1), ("values", self.lead[1], -2)):
+            parts[name] = [torch.cat([lead, parts[name][0]], axis), *parts[name][1:]]
         arrays = {name: torch.cat([p.flatten() for p in some]).numpy() for name, some in parts.items()}
         shapes = {f"{name}.shape": np.array([p.shape for p in some]) for name, some in parts.items()}
         said = np.array([[str(getattr(s, f.name)) for f in fields(Said)] for s in self.said])
@@ -191,15 +195,6 @@ class PhraseBook:
         with part.open("wb") as file:
             np.savez(file, said=said, shared=np.array(shared), **arrays, **shapes)  # type: ignore[arg-type]
         return part.replace(path)
-
-    def _shared(self) -> int:
-        """How many first columns are the same in all phrases."""
-        shared = int(self.columns.min())
-        for keys, values in zip(self.parts["keys"], self.parts["values"], strict=True):
-            same = (keys[..., :shared] == self.parts["keys"][0][..., :shared]).flatten(0, -2).all(0)
-            same &= (values[..., :shared, :] == self.parts["values"][0][..., :shared, :]).all(-1).flatten(0, -2).all(0)
-            shared = shared if bool(same.all()) else int(same.int().argmin())
-        return shared
 
     @classmethod
     def load(cls, path: Path) -> "PhraseBook":
@@ -216,9 +211,8 @@ class PhraseBook:
             pieces = np.split(arrays[name], ends)
             parts[name] = [torch.from_numpy(piece.reshape(shape)) for piece, shape in zip(pieces, shapes, strict=True)]
         shared = int(arrays["shared"])
-        first = parts["keys"][0][..., :shared], parts["values"][0][..., :shared, :]
-        parts["keys"][1:] = [torch.cat([first[0], keys], -1) for keys in parts["keys"][1:]]
-        parts["values"][1:] = [torch.cat([first[1], values], -2) for values in parts["values"][1:]]
+        lead = parts["keys"][0][..., :shared], parts["values"][0][..., :shared, :]
+        parts["keys"][0], parts["values"][0] = parts["keys"][0][..., shared:], parts["values"][0][..., shared:, :]
         said = [
             Said(
                 task=int(task),
@@ -231,12 +225,13 @@ class PhraseBook:
             )
             for task, text, before, first, last, form, whole in arrays["said"]
         ]
-        return cls(said, parts)
+        return cls(said, parts, lead)
 
 
 @torch.no_grad()
-def make_book(network: Network, said: Sequence[Said]) -> PhraseBook:
-    """Send phrases through the language side. Raises StrettoError for a layout that remembers older pictures."""
+def make_book(network: Network, said: Sequence[Said], say: Callable[[str], None] = lambda text: None) -> PhraseBook:
+    """Send phrases through the language side, in the network's precision. Raises StrettoError for a layout that
+    remembers older pictures."""
     image = network.layout["image"]
     if image.keep >= image.every:
         raise StrettoError(
@@ -244,10 +239,20 @@ def make_book(network: Network, said: Sequence[Said]) -> PhraseBook:
             f"{image.every}: set the layout's `pictures` to {image.every - 1}."
         )
     parts: dict[str, list[Tensor]] = {}
-    for some in said:
-        for name, part in _phrase(network, some).items():
+    system, watch = len(network.text.encode(SYSTEM, special=True)) if network.text else 1, Stopwatch()
+    lead: tuple[Tensor, Tensor] | None = None
+    for number, some in enumerate(said):
+        found = _phrase(network, some)
+        keys, values = found["keys"], found["values"]
+        lead = lead or (keys[..., :system].clone(), values[..., :system, :].clone())
+        found |= {"keys": keys[..., system:].clone(), "values": values[..., system:, :].clone()}
+        for name, part in found.items():
             parts.setdefault(name, []).append(part)
-    return PhraseBook(said, parts)
+        if number % 500 == 499:
+            rest = watch.seconds() / (number + 1) * (len(said) - number - 1) / 60
+            say(f"{number + 1} of {len(said)} phrases, {rest:.0f} min left")
+    assert lead is not None
+    return PhraseBook(said, parts, lead)
 
 
 class _Keeping(Whole):
