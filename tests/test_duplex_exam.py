@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from stretto.agents.checkpoint import find_weights
 from stretto.agents.zero import Zero
 from stretto.bench.card import Trial
 from stretto.bench.card_workers import outcomes
@@ -223,7 +224,8 @@ def test_a_person_sees_goals_and_standing_arms():
 
 
 @pytest.mark.parametrize("name", ["cascade_policy", "shuffled_images:cascade_policy"])
-def test_an_arm_that_cannot_run_yet_says_what_is_missing(name):
+def test_an_arm_that_cannot_run_yet_says_what_is_missing(name, monkeypatch, tmp_path):
+    monkeypatch.setattr("stretto.agents.policy.find_weights", lambda name, recipe: find_weights(str(tmp_path), recipe))
     with pytest.raises(StrettoError, match="Train them: stretto train policy_goal"):
         arms.open_arm(name, Mouth())
 
