@@ -68,9 +68,10 @@ class PolicyGoal(Configurable):
     class Config(BaseConfig):
         """`expert`: shards of the expert; `rounds` of `driven` shards each; `episodes` of a shard. `first`, `between`,
         `last`: steps before the first round, after each round, and after those. `steps`: all of them, where `data` is
-        given. `eye`: an image encoder. `wordings`, `pairs`: see phrases.py. `minutes` 0: until it is done. `sample`:
-        rollouts every so many steps, each with a film. `begin`: a checkpoint to begin with, "" is none: with another
-        `seed` its training goes on with other episodes.
+        given. `shares`: how often each task comes in the expert's episodes. `eye`: an image encoder. `wordings`,
+        `pairs`: see phrases.py. `minutes` 0: until it is done. `sample`: rollouts every so many steps, each with a
+        film. `begin`: a checkpoint to begin with, "" is none: with another `seed` its training goes on with other
+        episodes.
         """
 
         seed: int = 0
@@ -83,6 +84,7 @@ class PolicyGoal(Configurable):
         rounds: int = 4
         driven: int = 4
         episodes: int = 20
+        shares: tuple[float, ...] = (0.1,) * 10
         first: int = 3_500
         between: int = 2_500
         last: int = 5_500
@@ -139,7 +141,8 @@ class PolicyGoal(Configurable):
         if not number:
             names = [f"expert-{i:03d}.npz" for i in range(c.expert)]
             return [
-                Order(path=data / n, first=i * c.episodes, count=c.episodes, seed=c.seed) for i, n in enumerate(names)
+                Order(path=data / n, first=i * c.episodes, count=c.episodes, seed=c.seed, shares=c.shares)
+                for i, n in enumerate(names)
             ]
         shares = self._shares(number)
         return [

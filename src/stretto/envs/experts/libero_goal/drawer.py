@@ -9,6 +9,7 @@ from stretto.envs.experts.libero_goal.motion import (
     Hand,
     back_off,
     fingers,
+    ramp,
     reach,
     rest,
     shifted,
@@ -22,6 +23,8 @@ LEVEL = turn_x(-90) @ DOWN
 
 OPEN, PULLED = -0.14, -0.156
 """The joint where the suite calls a drawer open, and where pulling ends (m)."""
+
+_HOVER = 0.15  # from where the hand goes straight onto a handle: clear of the rack beside the cabinet (m)
 
 
 def place_of(hand: Hand, level: str) -> float:
@@ -47,7 +50,9 @@ def open_drawer(hand: Hand, level: str) -> Action:
         return reach(hand, np.array([handle[0], hand.position[1] + 0.1, hand.position[2]]), LEVEL, 1.0)
     if out < OPEN:
         return let_go(hand, level)
-    return take(hand, f"{CABINET}_cabinet_{level}", Grasp(handle, LEVEL, width=0.055, hover=0.09, speed=0.6))
+    far = float(np.linalg.norm((hand.position - handle)[:2]))
+    lying = turn_x(-90 * (1 - ramp(far, _HOVER + 0.06, _HOVER + 0.14))) @ DOWN  # a lying hand must pass higher
+    return take(hand, f"{CABINET}_cabinet_{level}", Grasp(handle, lying, width=0.055, hover=_HOVER, speed=0.6))
 
 
 def let_go(hand: Hand, level: str) -> Action:

@@ -10,7 +10,20 @@ import numpy as np
 
 from stretto.envs.experts.libero_goal.drawer import OPEN, close_drawer, open_drawer, place_of
 from stretto.envs.experts.libero_goal.grasp import HANDLES, bottle_grasp, bowl_grasp, cheese_grasp, leave
-from stretto.envs.experts.libero_goal.motion import BOTTLE, BOWL, CABINET, CHEESE, PLATE, Action, Hand, rest
+from stretto.envs.experts.libero_goal.motion import (
+    BOTTLE,
+    BOWL,
+    CABINET,
+    CHEESE,
+    PLATE,
+    Action,
+    Hand,
+    ramp,
+    reach,
+    rest,
+    shifted,
+    turn_x,
+)
 from stretto.envs.experts.libero_goal.pick_place import (
     bottle_place,
     bowl_place,
@@ -22,6 +35,7 @@ from stretto.envs.experts.libero_goal.pick_place import (
 )
 from stretto.envs.experts.libero_goal.push import push
 from stretto.envs.experts.libero_goal.stove import turn_on
+from stretto.envs.libero_scene import DOWN
 
 PUT_DOWN = "put it down"
 
@@ -66,14 +80,21 @@ def bowl_in_drawer(hand: Hand, goal: str) -> Action:
     scene = hand.scene
     if scene.predicate(goal) and hand.held != BOWL:
         return either(withdraw(hand), rest)
+    bowl, side = scene.position(BOWL), scene.box(f"{CABINET}_cabinet_top")[0][0]
     if place_of(hand, "top") > OPEN:
         if hand.held == BOWL:
             return put_down(hand, BOWL)
-        bowl = scene.position(BOWL)
-        if bowl[2] < 0.95 and bowl[0] > -0.12 and bowl[1] < 0.07:
+        if bowl[2] < 0.95 and bowl[0] > side + 0.04 and bowl[1] < 0.07:
             return either(_uncover(hand, BOWL), lambda: push(hand, BOWL, np.array([-0.13, 0.085]), 0.01))
         return either(_shut(hand, ("middle", "bottom")), lambda: open_drawer(hand, "top"))
-    return pick_place(hand, BOWL, bowl_place(hand, "drawer"), bowl_grasp(hand), goal)
+    under = ramp(bowl[0] - side, -0.08, -0.05) * (1 - ramp(bowl[1], 0.10, 0.13)) * (1 - ramp(bowl[2], 0.98, 1.02))
+    if hand.held == BOWL and hand.firm and under > 0.0:
+        return reach(hand, shifted(hand.position, side - 0.075 - bowl[0], 0.04 - bowl[1], 0.08), hand.rotation, 1.0)
+    aside = side - 0.06 - hand.position[0]
+    if hand.held is None and hand.tilted and aside < -0.02 and hand.position[1] > 0.10:
+        turned = turn_x(-90 * ramp(-aside, 0.02, 0.14)) @ DOWN
+        return reach(hand, shifted(hand.position, aside - 0.03, 0.13 - hand.position[1], 0.02), turned, -1.0)
+    return pick_place(hand, BOWL, bowl_place(hand, "drawer"), bowl_grasp(hand, lean=under), goal)
 
 
 def push_plate(hand: Hand, goal: str) -> Action:

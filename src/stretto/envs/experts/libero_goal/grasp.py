@@ -29,6 +29,7 @@ from stretto.envs.experts.libero_goal.motion import (
     shifted,
     travel,
     turn_x,
+    turn_y,
     turn_z,
 )
 from stretto.envs.libero_scene import DOWN
@@ -54,10 +55,13 @@ class Grasp:
     precision: float = 0.012
 
 
-def bowl_grasp(hand: Hand, side: float = 1.0) -> Grasp:
-    """The rim at +y (`side` 1) or -y (-1), one finger inside."""
-    bowl = hand.scene.position(BOWL)
-    return Grasp(shifted(bowl, 0.0, 0.045 * side, 0.042), DOWN, hover=0.07)
+def bowl_grasp(hand: Hand, side: float = 1.0, lean: float = 0.0) -> Grasp:
+    """The rim at +y (`side` 1) or -y (-1), one finger inside; with `lean` 1 the hand leans 20 degrees towards the
+    robot and takes the rim farther there, so that its palm is not above the bowl.
+    """
+    off, height = np.radians(26 * lean), 0.042 - 0.004 * lean
+    place = shifted(hand.scene.position(BOWL), -0.045 * np.sin(off), 0.045 * side * np.cos(off), height)
+    return Grasp(place, turn_y(-20 * lean) @ DOWN, hover=0.07 + 0.06 * lean)
 
 
 def cheese_grasp(hand: Hand) -> Grasp:
