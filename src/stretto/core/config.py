@@ -87,6 +87,8 @@ def _parse(old: Any, text: str, whole: str) -> Any:
             return type(old)(text)
         except ValueError as error:
             raise StrettoError(f"'{whole}' expects {type(old).__name__}, got '{text}'.") from error
+    if isinstance(old, tuple):
+        return tuple(_parse(old[0] if old else "", part.strip(), whole) for part in text.split(","))
     return text
 
 
