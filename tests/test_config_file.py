@@ -50,3 +50,12 @@ def test_assignments_make_the_configuration_again():
     assert assignments(replace(network, eye=replace(network.eye, width=32))) == ["eye.width=32"]
     with pytest.raises(StrettoError, match="'table' cannot be written"):
         assignments(replace(network, table=TextTable()))
+
+
+def test_a_sequence_is_set_by_values_between_commas():
+    from stretto.recipes.policy_goal import PolicyGoal
+
+    config = override(PolicyGoal.Config(), ["shares=0.5,0.5,0,0,0,0,0,0,0,0"])
+    assert config.shares == (0.5, 0.5, *[0.0] * 8)
+    with pytest.raises(StrettoError, match="'shares' expects float, got 'much'"):
+        override(config, ["shares=0.5,much"])
