@@ -30,8 +30,8 @@ from stretto.look.encoders.conv import ConvTokens
 from stretto.recipes.hear import HearTraining
 from stretto.think.plan import TickPlan, write
 from stretto.think.tokens import gather
-from stretto.train.device import choose
-from stretto.train.hear import Hear, run_freely
+from stretto.train.device import Device
+from stretto.train.hear import LISTENING, Hear, run_freely
 from stretto.train.hear_batches import Batches, Sessions
 from stretto.train.hear_features import Job, Maker, make_shards
 from test_duplex_agent import context, observation
@@ -148,18 +148,26 @@ def test_a_shard_gives_back_its_features_to_within_half_a_level(tmp_path, bits, 
     assert (found.labels, found.words) == ([[(3, 7)], []], [[["a", 0, 1]], []])
 
 
-def test_features_of_a_shard_are_what_the_streaming_ear_hears(shards):
+@pytest.mark.parametrize(("low", "exact", "near"), [(None, 1e-5, 0.04), (torch.bfloat16, 2e-2, 0.08)])
+def test_features_of_a_shard_are_what_the_streaming_ear_hears(shards, low, exact, near):
+    """To the level in float32; nearly in the low precision of a GPU or of AMX."""
     job, _, files = shards
     maker, shard = Maker(job), Shard.load(files[0])
+    maker.device = Device("cpu", low, "for this test")
     heard = maker.sessions.session(0)
     state, steps = maker.ear.start(), []
     for tick in np.split(heard.samples, round(job.sessions.seconds / 0.2)):
         features, state = maker.ear.step(tick, state)
         steps.append(features.numpy())
-    exact, near = (1e-5, 0.04) if choose().low is None else (2e-2, 0.08)
-    assert np.abs(np.stack(steps) - maker.features(heard)).max() < exact
-    error = np.abs(shard.scale.unpack(shard.codes[0]) - np.stack(steps)) / shard.scale.spread
+    features = maker.features(heard)
+    assert np.abs(np.stack(steps) - features).max() < exact
+    error = np.abs(shard.scale.unpack(shard.scale.pack(features)) - np.stack(steps)) / shard.scale.spread
     assert np.quantile(error, 0.95) < near
+
+
+def test_shards_hold_the_features_of_their_sessions(shards):
+    maker, shard = Maker(shards[0]), Shard.load(shards[2][0])
+    assert np.array_equal(shard.codes[0], shard.scale.pack(maker.features(maker.sessions.session(0))))
 
 
 def test_making_shards_goes_on_where_it_was_cut_and_refuses_other_settings(shards):
@@ -350,6 +358,18 @@ def test_a_listening_expert_learns_a_minute_of_beeps(shards):
 
 def curve(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_training_begins_with_what_another_checkpoint_hears(tmp_path, voices):
+    config = HearTraining.Config.tiny()
+    first = config.build().run(tmp_path / "first")
+    more = replace(config, begin=str(first), loop=replace(config.loop, steps=1, lr=1e-9))
+    again = from_pretrained(more.build().run(tmp_path / "more")).state_dict()
+    for name, weight in from_pretrained(first).state_dict().items():
+        if name.startswith(LISTENING) and not name.endswith("bias"):
+            assert torch.allclose(again[name], weight, atol=1e-2), name
+    with pytest.raises(StrettoError, match="its layout is listener200, expected tick200"):
+        replace(more, way="language").build().run(tmp_path / "other")
 
 
 @pytest.mark.parametrize("way", ["listener", "language"])

@@ -8,6 +8,7 @@
 
     stretto train hear --out out/hear --minutes 60                     a piece of an hour of training; the same command
                                                                        again goes on, until it says finished
+    stretto train hear --out out/more --set begin=out/hear/listener/weights --set seed=1    further, on other speech
     stretto train hear --out out/hear --set way=language               the language expert itself reads, with adapters:
                                                                        nine times as long a step
     stretto train hear --out out/hear --set bits=4 --set shards=out/hear/small     half the size, to carry elsewhere
@@ -29,7 +30,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from stretto.agents.checkpoint import save_pretrained
+from stretto.agents.checkpoint import from_pretrained, save_pretrained
 from stretto.agents.duplex import SYSTEM
 from stretto.agents.network import Network
 from stretto.agents.sizes import size
@@ -40,7 +41,7 @@ from stretto.data.clip_plan import Plans
 from stretto.data.corpus import Corpus, make
 from stretto.data.hearing import Sessions as Packed
 from stretto.train.device import choose
-from stretto.train.hear import Hear
+from stretto.train.hear import Hear, is_trained
 from stretto.train.hear_batches import Batches, Sessions
 from stretto.train.hear_features import Job, make_shards
 from stretto.train.hear_kit import Kit, alone, kit_of, load_kit, put, save_kit
@@ -62,7 +63,8 @@ class HearTraining(Configurable):
         OUT/shards. `bits`: a number of a shard. `delay`: ticks from the tick of a word's end to its label. `lora`:
         rank of the adapters, for the way `language`. `threads`: parts of a batch that are computed at once, on a
         CPU. `minutes`: of training in one call, 0 is to the end. `biases`:
-        added to the score of hearing nothing; the best on development sessions goes into the checkpoint.
+        added to the score of hearing nothing; the best on development sessions goes into the checkpoint. `begin`: a
+        checkpoint whose hearing is trained further, "" is none.
         """
 
         way: str = "listener"
@@ -70,6 +72,7 @@ class HearTraining(Configurable):
         hours: float = 6.0
         english: float = 3.0
         dev_hours: float = 0.25
+        begin: str = ""
         talk: str = ""
         shards: str = ""
         bits: int = 8
@@ -202,6 +205,8 @@ class HearTraining(Configurable):
     def stage(self, whole: Network.Config, kit: Kit | None, train: Sessions, held: Sessions, parts: int = 1) -> Hear:
         """The stage with its network; a step is that many batches."""
         network = alone(whole, kit) if self.config.way == "listener" else whole.build()
+        if self.config.begin:
+            begin_with(network, self.config.begin)
         system = network.text.encode(SYSTEM, special=True) if network.text else [1]
         drawn = replace(self.config.batches, seed=self.config.seed, size=self.config.batches.size // parts, parts=parts)
         batches = drawn.build(network.layout, train, system)
@@ -221,6 +226,17 @@ class HearTraining(Configurable):
         facts = {"recipe": "hear", "way": self.config.way, "steps": self.config.loop.steps}
         say(f"finished; wrote {save_pretrained(network, path, facts=facts)}")
         return path
+
+
+def begin_with(network: Network, name: str) -> None:
+    """Fill what is trained from a checkpoint. Raises StrettoError when that one reads in another way."""
+    found = from_pretrained(name)
+    if found.layout.name != network.layout.name:
+        raise StrettoError(
+            f"Training cannot begin with '{name}': its layout is {found.layout.name}, expected {network.layout.name}. "
+            f"Set `way` to the one in which it reads ({' or '.join(WAYS)})."
+        )
+    put({key: weight for key, weight in found.state_dict().items() if is_trained(network, key)}, network)
 
 
 def _after(name: str, say: Say) -> Say:

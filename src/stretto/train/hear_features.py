@@ -91,6 +91,7 @@ class Maker:
             torch.manual_seed(0)
             self.ear: WhisperEncoder = job.ear.build()
         self.text: Text | None = load_text(job.language) if job.language else None
+        self.device = choose()
 
     def shard(self, number: int) -> Path:
         """Make shard `number`."""
@@ -109,7 +110,7 @@ class Maker:
     @torch.no_grad()
     def features(self, heard: Heard) -> np.ndarray:
         """(ticks, embeddings, width) of a session."""
-        with choose().products():
+        with self.device.products():
             return self.ear.windows(heard.samples, batch=25).float().numpy()
 
     def labels(self, heard: Heard) -> list[Label]:
