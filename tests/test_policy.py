@@ -95,6 +95,8 @@ def test_wordings_are_of_the_training_split_and_name_their_task():
     said = sayings(4, 1)
     assert {some.form for some in said} == {"typed", "heard"}
     assert sum(some.before != NO_TASK for some in said) == 90
+    trained = {wording for task in range(10) for wording in wordings(task, 300)} - set(GOALS)
+    assert not trained & {some.text for some in sayings(12, 1, split="dev")}
 
 
 @pytest.mark.parametrize("number", [0, 3, 11, 12, 13, 14])
@@ -228,6 +230,9 @@ def test_the_recipe_trains_from_shards_alone(tmp_path, net, book):
     book.save(tmp_path / "data" / "phrases.npz")
     said = []
     config = replace(PolicyGoal.Config.tiny(), data=str(tmp_path / "data"), steps=3)
+    with pytest.raises(StrettoError, match=r"has shards but no 'phrases-held\.npz'"):
+        config.build().run(tmp_path / "none", said.append)
+    book.save(tmp_path / "data" / "phrases-held.npz")
     config.build().run(tmp_path / "out", said.append)
     assert (tmp_path / "out" / "policy" / "config.json").is_file()
     assert any("16 contexts" in line for line in said)

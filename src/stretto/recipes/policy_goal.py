@@ -19,10 +19,10 @@ A checkpoint can be trained further, on other episodes:
 
     stretto train policy_goal --out out/further --set begin=weights/policy_goal --set seed=1
 
-Where there is no simulator, shards and the book of phrases are enough: `out/policy_goal/data/*.npz` (10 kB a context)
-and `out/policy_goal/phrases.npz` (78 kB a phrase; make a smaller one with `--set wordings=16 --set pairs=1`) in one
-folder, given as `data`. Nothing is recorded then; numpy, Pillow, torch, safetensors, tokenizers, jaxtyping and gguf
-are needed, LIBERO and the language model are not. Beside a GPU threads decode the pictures:
+Where there is no simulator, shards and the two books of phrases are enough: `out/policy_goal/data/*.npz` (10 kB a
+context) and `out/policy_goal/phrases*.npz` (78 kB a phrase; make smaller ones with `--set wordings=16 --set pairs=1`)
+in one folder, given as `data`. Nothing is recorded then; numpy, Pillow, torch, safetensors, tokenizers, jaxtyping and
+gguf are needed, LIBERO and the language model are not. Beside a GPU threads decode the pictures:
 
     stretto train policy_goal --set data=FOLDER --set steps=6000 --set batch=256 --set lr=0.001
 
@@ -46,6 +46,7 @@ from stretto.core import registry
 from stretto.core.clock import Stopwatch
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
+from stretto.core.errors import StrettoError
 from stretto.look.encoders.conv import ConvTokens
 from stretto.think.layouts.listener200 import Listener200
 from stretto.think.layouts.tick200 import Tick200
@@ -56,6 +57,12 @@ from stretto.train.acting.shards import Order, make, successes
 from stretto.train.acting.stage import SeeAct
 from stretto.train.device import Device, choose
 from stretto.train.loop import Loop
+
+BOOKS = {"train": "phrases.npz", "dev": "phrases-held.npz"}
+"""Files of the phrases that are trained under, and of those under which held-out episodes are validated."""
+
+HELD = 12
+"""Wordings a task of the latter."""
 
 QUIET = 60.0
 """First score of saying nothing: what learned only to act is silent."""
@@ -69,9 +76,9 @@ class PolicyGoal(Configurable):
         """`expert`: shards of the expert; `rounds` of `driven` shards each; `episodes` of a shard. `first`, `between`,
         `last`: steps before the first round, after each round, and after those. `steps`: all of them, where `data` is
         given. `shares`: how often each task comes in the expert's episodes. `eye`: an image encoder. `wordings`,
-        `pairs`: see phrases.py. `minutes` 0: until it is done. `sample`: rollouts every so many steps, each with a
-        film. `begin`: a checkpoint to begin with, "" is none: with another `seed` its training goes on with other
-        episodes.
+        `pairs`: see phrases.py; held-out episodes are validated under wordings of development. `minutes` 0: until it
+        is done. `sample`: rollouts every so many steps, each with a film. `begin`: a checkpoint to begin with, "" is
+        none: with another `seed` its training goes on with other episodes.
         """
 
         seed: int = 0
@@ -172,7 +179,7 @@ class PolicyGoal(Configurable):
         if goal.is_dir():
             return True
         network = network_of(c.net, language=not c.data, eye=c.eye)
-        book = self._book(network, device)
+        book, other = self._book(network, device, "train"), self._book(network, device, "dev")
         contexts = Contexts(shards)
         experts = contexts.rows["kind"] != KINDS.index("policy")
         if c.begin:
@@ -185,7 +192,7 @@ class PolicyGoal(Configurable):
         parts = device.parts(c.batch, c.threads)
         batches = Batches.Config(size=c.batch // parts, seed=c.seed, need=need).build(contexts, book, rows)
         check = np.flatnonzero(held) if held.any() else rows
-        proof = Batches.Config(size=min(c.batch, 32), seed=1).build(contexts, book, check)
+        proof = Batches.Config(size=min(c.batch, 32), seed=1).build(contexts, other, check)
         self.say(f"{len(contexts)} contexts, {int(held.sum())} of them held out; {len(book)} phrases; to step {end}")
         stage = c.stage.build(network, batches, proof, device.name, None if c.data or not c.sample else _roll_out)
         loop: Loop = Loop.Config(
@@ -204,16 +211,19 @@ class PolicyGoal(Configurable):
             self._write(network, goal, {"step": loop.step, "contexts": len(contexts), "recipe": "policy_goal"})
         return True
 
-    def _book(self, network: Network, device: Device) -> PhraseBook:
-        """The book of phrases, made once."""
-        c = self.config
-        for path in (self.folder / "phrases.npz", Path(c.data) / "phrases.npz"):
+    def _book(self, network: Network, device: Device, split: str) -> PhraseBook:
+        """The book of phrases of a split, made once."""
+        c, name = self.config, BOOKS[split]
+        for path in (self.folder / name, Path(c.data) / name):
             if path.is_file():
                 return PhraseBook.load(path)
-        self.say("sending the wordings through the language model, once: some minutes")
+        if c.data:
+            raise StrettoError(f"'{c.data}' has shards but no '{name}': copy it there from the folder of the recipe.")
+        self.say(f"sending the wordings ({split}) through the language model, once")
         reader = network if device.low is None else copy.deepcopy(network).to(device.low)
-        book = make_book(reader, sayings(c.wordings, c.pairs, c.seed), self.say)
-        book.save(self.folder / "phrases.npz")
+        each, pairs = (c.wordings, c.pairs) if split == "train" else (min(c.wordings, HELD), 1)
+        book = make_book(reader, sayings(each, pairs, c.seed, split), self.say)
+        book.save(self.folder / name)
         return book
 
     def _write(self, network: Network, goal: Path, facts: dict[str, object]) -> None:

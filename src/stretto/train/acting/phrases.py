@@ -10,7 +10,7 @@ in which there is nothing to do yet. An earlier instruction may stand before the
 nothing behind it (a question, a yes, words to somebody else); behind a stop there is nothing to do, until one goes on.
 
 Needs: a network with its language model to make a book; a book that was saved needs none. Wordings: data/talk_wide.py,
-split train.
+of training; those of development make a second, small book, under which held-out episodes are validated.
 """
 
 import zipfile
@@ -66,26 +66,26 @@ class Said:
         return [_heard(turn, halved and turn == self.text) for turn in some]
 
 
-def wordings(task: int, count: int, seed: int = 0) -> list[str]:
-    """At most `count` distinct ways to ask for a task, of the training split; the suite's own sentence first."""
+def wordings(task: int, count: int, seed: int = 0, split: str = "train") -> list[str]:
+    """At most `count` distinct ways to ask for a task, of one split; the suite's own sentence first."""
     found = {GOALS[task]: None}
     for draw in range(20 * count):
-        said = talk_wide.draw("instruct", derive(seed, "wording", task, draw) % 2**31, "train", 0.0, GOALS[task])
+        said = talk_wide.draw("instruct", derive(seed, "wording", task, draw) % 2**31, split, 0.0, GOALS[task])
         found[said.text if draw % 4 else said.plain] = None
         if len(found) >= count:
             break
     return list(found)
 
 
-def sayings(each: int, pairs: int, seed: int = 0) -> list[Said]:
+def sayings(each: int, pairs: int, seed: int = 0, split: str = "train") -> list[Said]:
     """What a book holds: `each` wordings a task, typed and heard; `pairs` times each task after each other; halves;
     talk that changes nothing, with a task before it and without one, and talk that halts the arm.
     """
     said, rng = [Said(task=NO_TASK), Said(task=NO_TASK, form="heard")], generator(seed, "sayings")
-    texts = [wordings(task, each, seed) for task in range(len(GOALS))]
+    texts = [wordings(task, each, seed, split) for task in range(len(GOALS))]
 
     def line(mix: dict[str, int]) -> str:
-        return talk_wide.draw_from(mix, int(rng.integers(2**31))).text
+        return talk_wide.draw_from(mix, int(rng.integers(2**31)), split).text
 
     said += [Said(task=NO_TASK, text=line(IDLE), form=("heard", "typed")[k % 4 == 3]) for k in range(each)]
     for task, some in enumerate(texts):
