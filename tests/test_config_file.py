@@ -59,3 +59,5 @@ def test_a_sequence_is_set_by_values_between_commas():
     assert config.shares == (0.5, 0.5, *[0.0] * 8)
     with pytest.raises(StrettoError, match="'shares' expects float, got 'much'"):
         override(config, ["shares=0.5,much"])
+    with pytest.raises(StrettoError, match="ten shares of tasks that sum to 1"):
+        override(config, ["shares=0.5,0.5"])

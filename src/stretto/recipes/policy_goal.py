@@ -106,6 +106,10 @@ class PolicyGoal(Configurable):
         lr: float = 8e-4
         stage: SeeAct.Config = field(default_factory=SeeAct.Config)
 
+        def __post_init__(self) -> None:
+            if len(self.shares) != 10 or min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-6:
+                raise StrettoError(f"Expected ten shares of tasks that sum to 1, got {self.shares}.")
+
         @classmethod
         def tiny(cls) -> "PolicyGoal.Config":
             """Seconds of each phase."""

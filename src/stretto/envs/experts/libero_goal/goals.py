@@ -73,7 +73,10 @@ def bottle_on(where: str) -> Callable[[Hand, str], Action]:
 
 
 def bowl_in_drawer(hand: Hand, goal: str) -> Action:
-    """Open the top drawer and put the bowl inside."""
+    """Open the top drawer and put the bowl inside.
+
+    The bowl often stands half under the open drawer: then the hand leans, and draws it aside while it lifts it.
+    """
     first = _first(hand, BOWL)
     if first is not None:
         return first
@@ -90,7 +93,7 @@ def bowl_in_drawer(hand: Hand, goal: str) -> Action:
     under = ramp(bowl[0] - side, -0.08, -0.05) * (1 - ramp(bowl[1], 0.10, 0.13)) * (1 - ramp(bowl[2], 0.98, 1.02))
     if hand.held == BOWL and hand.firm and under > 0.0:
         return reach(hand, shifted(hand.position, side - 0.075 - bowl[0], 0.04 - bowl[1], 0.08), hand.rotation, 1.0)
-    aside = side - 0.06 - hand.position[0]
+    aside = side - 0.06 - hand.position[0]  # to where the hand, coming from the handle, can go down beside the drawer
     if hand.held is None and hand.tilted and aside < -0.02 and hand.position[1] > 0.10:
         turned = turn_x(-90 * ramp(-aside, 0.02, 0.14)) @ DOWN
         return reach(hand, shifted(hand.position, aside - 0.03, 0.13 - hand.position[1], 0.02), turned, -1.0)
