@@ -23,6 +23,7 @@ from stretto.think.tokens import gather
 from stretto.train.acting.batches import Batch, Batches
 from stretto.train.acting.contexts import FIELDS, NO_TASK, Contexts, Shard, decode, encode
 from stretto.train.acting.phrases import GOALS, PhraseBook, Said, make_book, plan_of, sayings, wordings
+from stretto.train.acting.readout import DRAWERS, from_the_hand
 from stretto.train.acting.stage import SeeAct
 from stretto.train.device import choose
 from stretto.train.loop import Loop
@@ -146,6 +147,14 @@ def test_a_shorter_phrase_is_padded_in_front(book):
     one, padded = book.pick([short])[0], book.pick([short, long])[0]
     assert padded.shape[-1] > one.shape[-1]
     assert torch.equal(padded[:1, ..., -one.shape[-1] :], one)
+
+
+def test_the_readout_tells_a_drawer_from_the_hand_by_how_far_it_is_out():
+    shut, drawn, hand = torch.zeros(1, 22), torch.zeros(1, 22), torch.zeros(1, 19)
+    drawn[:, DRAWERS.start + 1] = -1.5  # the middle one, 15 cm
+    there = (from_the_hand(drawn, hand) - from_the_hand(shut, hand))[0, 22:].reshape(-1, 3)
+    assert there[5].tolist() == [0, 1.5, 0]
+    assert not there[[0, 1, 2, 3, 4, 6, 7]].any()
 
 
 def test_half_an_instruction_asks_for_nothing_yet(tmp_path, net, book):

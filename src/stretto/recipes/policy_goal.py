@@ -75,10 +75,10 @@ class PolicyGoal(Configurable):
     class Config(BaseConfig):
         """`expert`: shards of the expert; `rounds` of `driven` shards each; `episodes` of a shard. `first`, `between`,
         `last`: steps before the first round, after each round, and after those. `steps`: all of them, where `data` is
-        given. `shares`: how often each task comes in the expert's episodes. `eye`: an image encoder. `wordings`,
-        `pairs`: see phrases.py; held-out episodes are validated under wordings of development. `minutes` 0: until it
-        is done. `sample`: rollouts every so many steps, each with a film. `begin`: a checkpoint to begin with, "" is
-        none: with another `seed` its training goes on with other episodes.
+        given. `shares`: how often each task comes in the expert's episodes and in the first round. `eye`: an image
+        encoder. `wordings`, `pairs`: see phrases.py; held-out episodes are validated under wordings of development.
+        `minutes` 0: until it is done. `sample`: rollouts every so many steps, each with a film. `begin`: a checkpoint
+        to begin with, "" is none: with another `seed` its training goes on with other episodes.
         """
 
         seed: int = 0
@@ -171,7 +171,7 @@ class PolicyGoal(Configurable):
     def _shares(self, number: int) -> np.ndarray:
         """How often a task comes in round `number`: more where the policy failed in the round before."""
         if number < 2:
-            return np.full(10, 0.1)
+            return np.array(self.config.shares)
         runs, reached = successes(self._orders(number - 1))
         rate = (np.array(reached) + 1) / (np.array(runs) + 2)
         return 1.3 - rate

@@ -1,4 +1,8 @@
-"""Drawers: pulled open by the handle, pushed shut with closed fingers, the hand lying level in front of the cabinet."""
+"""Drawers: pulled open by the handle, pushed shut with closed fingers, the hand lying level in front of the cabinet.
+
+The hand goes on past the handle until the drawer's front stops it, and closes then: where it closes follows from touch,
+not from a depth that a learner of these actions would have to see to the centimetre.
+"""
 
 import numpy as np
 
@@ -24,6 +28,7 @@ LEVEL = turn_x(-90) @ DOWN
 OPEN, PULLED = -0.14, -0.156
 """The joint where the suite calls a drawer open, and where pulling ends (m)."""
 
+_PUSH = 0.04  # beyond the middle of a handle: more than the 1.3 cm to the drawer's front (m)
 _HOVER = 0.15  # from where the hand goes straight onto a handle: clear of the rack beside the cabinet (m)
 
 
@@ -37,7 +42,7 @@ def gripped(hand: Hand, level: str) -> bool:
     if f"{CABINET}_cabinet_{level}" in hand.between:
         return True
     near = float(np.linalg.norm(hand.position - hand.scene.geom(HANDLES[level]))) < 0.025
-    return near and hand.firm and hand.opening > 0.01
+    return near and hand.command > 0.9 and hand.opening > 0.01
 
 
 def open_drawer(hand: Hand, level: str) -> Action:
@@ -52,7 +57,8 @@ def open_drawer(hand: Hand, level: str) -> Action:
         return let_go(hand, level)
     far = float(np.linalg.norm((hand.position - handle)[:2]))
     lying = turn_x(-90 * (1 - ramp(far, _HOVER + 0.06, _HOVER + 0.14))) @ DOWN  # a lying hand must pass higher
-    return take(hand, f"{CABINET}_cabinet_{level}", Grasp(handle, lying, width=0.055, hover=_HOVER, speed=0.6))
+    grasp = Grasp(handle, lying, width=0.07, hover=_HOVER, speed=0.4, push=_PUSH)
+    return take(hand, f"{CABINET}_cabinet_{level}", grasp)
 
 
 def let_go(hand: Hand, level: str) -> Action:

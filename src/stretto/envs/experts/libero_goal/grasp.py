@@ -45,7 +45,9 @@ _CHEESE = (0.041, 0.021, 0.009)  # half its length along its own axes
 
 @dataclass(frozen=True)
 class Grasp:
-    """A pose of the hand for taking something; `width`: how far the fingers open before (0.08 is wide)."""
+    """A pose of the hand for taking something; `width`: how far the fingers open before (0.08 is wide); `push`: how far
+    beyond the pose (m) the hand may go on until something stops it.
+    """
 
     position: Vec
     rotation: Mat
@@ -53,6 +55,7 @@ class Grasp:
     hover: float = 0.09
     speed: float = 0.5
     precision: float = 0.012
+    push: float = 0.0
 
 
 def bowl_grasp(hand: Hand, side: float = 1.0, lean: float = 0.0) -> Grasp:
@@ -94,9 +97,12 @@ def smallest_turn(a: Vec, b: Vec) -> Mat:
 
 def take(hand: Hand, name: str, grasp: Grasp) -> Action:
     """The next action towards holding `name` (an object, or the body of a drawer or knob)."""
-    error = grasp.position - hand.position
-    along = float(error @ grasp.rotation[:, 2])
-    aside = float(np.linalg.norm(error - along * grasp.rotation[:, 2]))
+    axis = grasp.rotation[:, 2]
+    depth = float((hand.position - grasp.position) @ axis)
+    place = grasp.position + float(np.clip(depth, 0.0, grasp.push)) * axis
+    error = place - hand.position
+    along = float(error @ axis)
+    aside = float(np.linalg.norm(error - along * axis))
     angle = hand.angle(grasp.rotation)
     near = aside < grasp.precision and abs(along) < 0.012 and angle < 0.15 and hand.still
     closing = hand.command > fingers_command(grasp.width) + 0.2 and aside < 0.03 and abs(along) < 0.03 and angle < 0.3
@@ -106,16 +112,17 @@ def take(hand: Hand, name: str, grasp: Grasp) -> Action:
             return np.concatenate([np.zeros(6), [-1.0]])
         if hand.empty or hand.letting_go:
             return back_off(hand, -1.0)
-        return reach(hand, grasp.position, grasp.rotation, 1.0)
+        return reach(hand, place, grasp.rotation, 1.0)
     ready = abs(hand.opening - grasp.width) < 0.012 or (hand.opening > grasp.width - 0.012 and grasp.width > 0.07)
     wide = fingers(hand, grasp.width)
-    onto = approach(hand, grasp.position, grasp.rotation, wide, grasp.hover, grasp.precision, grasp.speed)
+    end = grasp.position + grasp.push * axis
+    onto = approach(hand, end, grasp.rotation, wide, grasp.hover + grasp.push, grasp.precision, grasp.speed)
     if onto is not None:
         return onto if ready or along > 0.06 else back_off(hand, wide, 0.5)
     first = leave(hand, name)
     if first is not None:
         return first
-    start = grasp.position - grasp.hover * grasp.rotation[:, 2]
+    start = grasp.position - grasp.hover * axis
     return travel(hand, start, grasp.rotation, wide)
 
 
