@@ -53,6 +53,8 @@ class ActionHead(Protocol):
         prefix_actions: Float[torch.Tensor, "batch horizon actions"],
         prefix: Int[torch.Tensor, " batch"],
         generator: torch.Generator,
+        *,
+        noise: float = 1.0,
     ) -> Float[torch.Tensor, "batch horizon actions"]:
-        """One chunk per sample; the committed actions come back unchanged."""
+        """One chunk per sample; the committed actions come back unchanged. `noise` scales what is random, 0 is none."""
         ...

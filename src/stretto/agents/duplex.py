@@ -69,10 +69,11 @@ class Duplex(Configurable):
     class Config(BaseConfig):
         """`weights`: directory or hub id of a checkpoint (agents/checkpoint.py), which brings its own `size`.
         `live`: 4- or 8-bit weights (CPU). `committed`: actions of the last chunk that a new one continues.
-        `temperature`: of the text slots, 0 is greedy. `rate`: of the chunks, in Hz. `standing`: control steps for
-        which an arm that stands is taken to stand on, because what moves it comes late. `ahead_s`: with so much speech
-        still to be played, or with `WAITING` phrases still to be synthesised, no more is said. `heard`: a control;
-        these words take the place of those that it hears, "" of none.
+        `temperature`: of the text slots, 0 is greedy. `noise`: scale of what chunks are drawn from, 0 is the middle of
+        what was learned. `rate`: of the chunks, in Hz. `standing`: control steps for which an arm that stands is taken
+        to stand on, because what moves it comes late. `ahead_s`: with so much speech still to be played, or with
+        `WAITING` phrases still to be synthesised, no more is said. `heard`: a control; these words take the place of
+        those that it hears, "" of none.
         """
 
         weights: str = ""
@@ -81,6 +82,7 @@ class Duplex(Configurable):
         live: bool = True
         committed: int = 4
         temperature: float = 0.0
+        noise: float = 0.0
         rate: float = 20.0
         standing: int = 3
         ahead_s: float = 10.0
@@ -222,7 +224,8 @@ class Duplex(Configurable):
             count = len(rest)
             prefix[:count] = rest
         generator = torch.Generator().manual_seed(derive(state.context.seed, "flow", state.cursor.passes))
-        values = head.sample(*context, torch.from_numpy(prefix)[None], torch.tensor([count]), generator)
+        start = torch.from_numpy(prefix)[None], torch.tensor([count])
+        values = head.sample(*context, *start, generator, noise=self.config.noise)
         actions = values[0].clamp(-1, 1)
         for part in self.network.config.whole:
             actions[:, part] = actions[:, part].round()

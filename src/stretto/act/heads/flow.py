@@ -160,9 +160,10 @@ class FlowHead(nn.Module, Configurable):
         prefix: torch.Tensor,
         generator: torch.Generator,
         steps: int | None = None,
+        noise: float = 1.0,
     ) -> Float[torch.Tensor, "batch horizon actions"]:
         """One chunk per sample in one go: `begin`, all steps, `chunk`. Arguments and errors as `begin`."""
-        state = self.begin(context, mask, prefix_actions, prefix, generator, steps)
+        state = self.begin(context, mask, prefix_actions, prefix, generator, steps, noise)
         return self.chunk(self.advance(state, state.steps))
 
     @torch.no_grad()
@@ -174,11 +175,13 @@ class FlowHead(nn.Module, Configurable):
         prefix: torch.Tensor,
         generator: torch.Generator,
         steps: int | None = None,
+        noise: float = 1.0,
     ) -> FlowState:
         """The state before the first step: noise behind the committed actions, and the context's keys and values.
 
         context (B, T, context_width), mask (B, T) bool, prefix_actions (B, K, A) of which the first `prefix` (B,) of
-        each sample count. `steps` replaces the configured number. Raises StrettoError when something does not fit.
+        each sample count. `steps` replaces the configured number. `noise` scales what the chunk is drawn from: 1 draws
+        as the data are spread, 0 gives the chunk in their middle. Raises StrettoError when something does not fit.
         """
         self._check(context, mask, prefix_actions, prefix)
         steps = self.config.steps if steps is None else steps
@@ -186,8 +189,8 @@ class FlowHead(nn.Module, Configurable):
             raise StrettoError(f"Expected at least 1 Euler step, got {steps}.")
         progress = torch.linspace(0, 1, steps + 1, dtype=self._dtype, device=prefix.device).expand(len(prefix), -1)
         time = action_times(progress, prefix, self.config.horizon).transpose(0, 1)[:, :, None]
-        noise = self._noise(prefix_actions.shape, generator, context)
-        values = torch.where(time[0, :, 0, :, None] < 1, noise, prefix_actions.to(self._dtype))
+        drawn = noise * self._noise(prefix_actions.shape, generator, context)
+        values = torch.where(time[0, :, 0, :, None] < 1, drawn, prefix_actions.to(self._dtype))
         return FlowState(values=values, memory=self.remember(context, mask), timing=self.timing(time))
 
     @torch.no_grad()
