@@ -131,6 +131,12 @@ def test_steps_go_from_noise_to_the_action_that_the_velocity_points_to(monkeypat
         assert torch.allclose(head.sample(context, mask, actions, prefix, seeded(), steps), actions, atol=1e-5)
 
 
+def test_without_noise_every_draw_is_the_same_chunk():
+    head, batch = opened(), inputs()
+    assert not torch.equal(head.sample(*batch, seeded(1)), head.sample(*batch, seeded(2)))
+    assert torch.equal(head.sample(*batch, seeded(1), noise=0), head.sample(*batch, seeded(2), noise=0))
+
+
 def test_the_loss_asks_for_action_minus_noise_on_the_straight_path_behind_the_prefix(monkeypatch):
     head = TINY.build()
     context, mask, actions, _ = inputs()
