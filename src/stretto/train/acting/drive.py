@@ -152,14 +152,16 @@ class Driving(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`helped`: share of sessions in which the expert takes over; `odd`, `midway`: of starts (record.py);
+        """`helped`: share of sessions in which the expert takes over; `wide`, `odd`, `midway`: of placements and
+        starts (record.py);
         `switched`: of a second instruction while the first is being done. `slowest`, `fastest`: factors on the delays.
         """
 
         helped: float = 0.5
         takes_over: float = 0.12
+        wide: float = 0.3
         odd: float = 0.1
-        midway: float = 0.15
+        midway: float = 0.2
         switched: float = 0.15
         fastest: float = 0.7
         slowest: float = 1.3
@@ -195,7 +197,8 @@ class Driving(Configurable):
         from stretto.train.acting.record import Recorder
 
         def prepare() -> None:
-            recorder = Recorder(Recorder.Config(odd=self.config.odd, midway=self.config.midway), self.world.libero)
+            c = self.config
+            recorder = Recorder(Recorder.Config(wide=c.wide, odd=c.odd, midway=c.midway), self.world.libero)
             recorder.begin(task, kind, rng)
 
         return prepare

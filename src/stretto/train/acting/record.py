@@ -2,7 +2,8 @@
 
 What an episode is made of, drawn from its seed:
 
-    start     as the suite places the arm · in an odd pose with the fingers somewhere · in the middle of another task
+    places    the suite's own · scattered wider (scatter.py)
+    start     as the suite places the arm · in an odd pose with the fingers somewhere · in the middle of a task
     waiting   nothing is asked for at first (the arm should stand), or the instruction is there at once
     task      the expert acts, or its actions with noise on them while its own stay the labels; now and then a shove,
               or a slip: the fingers close too early or open too soon, and the hand goes on as if they had not
@@ -36,6 +37,7 @@ from stretto.train.acting.contexts import (
     encode,
 )
 from stretto.train.acting.places import places
+from stretto.train.acting.scatter import scatter
 
 EVERY = 4
 """Control steps from one context to the next: pictures at 5 Hz."""
@@ -82,13 +84,16 @@ class Recorder(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`odd`, `midway`: shares of starts; `noisy`: share with noise up to `noise` (of full speed); `shoves`: share
+        """`wide`: share of scattered placements; `odd`, `midway`: shares of starts (of the latter, `own`: in the middle
+        of the task itself); `noisy`: share with noise up to `noise` (of full speed); `shoves`: share
         with pushes of the arm, `slips` of them with the gripper doing the opposite of what it should; `chained`: share
         with a second task; `waiting`: share that begins without instruction.
         """
 
+        wide: float = 0.4
         odd: float = 0.15
-        midway: float = 0.1
+        midway: float = 0.15
+        own: float = 0.5
         noisy: float = 0.7
         noise: float = 0.22
         shoves: float = 0.5
@@ -136,15 +141,19 @@ class Recorder(Configurable):
         return reached
 
     def begin(self, task: int, kind: float, rng: np.random.Generator) -> None:
-        """Where the arm is when an episode of `task` begins, by `kind` in [0, 1); nothing of it is recorded."""
+        """Where things and the arm are when an episode of `task` begins, the arm by `kind` in [0, 1); nothing of it is
+        recorded.
+        """
         c, self.rng = self.config, rng
+        if rng.random() < c.wide:
+            scatter(self.env, rng)
         if kind < c.odd:
             self._odd_pose()
         elif kind < c.odd + c.midway:
-            other = int(rng.choice([other for other in range(10) if other != task]))
+            other = task if rng.random() < c.own else int(rng.choice([t for t in range(10) if t != task]))
             for _ in range(int(rng.integers(15, 150))):
                 self.env.apply(self.expert.act(self.env.scene(), self.env.tasks[other]))
-            self.before = other
+            self.before = NO_TASK if other == task else other
 
     def _odd_pose(self) -> None:
         """Towards a random place above the table, turned a little, the fingers anywhere."""
