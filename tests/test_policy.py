@@ -1,7 +1,7 @@
 """The acting half: contexts, phrases, the stage at debug size, the agents; what is trained is what is run."""
 
 from dataclasses import replace
-from itertools import compress
+from itertools import combinations, compress
 
 import numpy as np
 import pytest
@@ -327,6 +327,25 @@ def test_recording_and_driving_never_open_an_official_state_and_branches_leave_n
     assert set(splits) == {"train"}
     contexts = Contexts([shard.write(tmp_path / "a.npz")])
     assert contexts.rows["kind"].max() == 4
+
+
+@pytest.mark.slow
+def test_scattered_things_stand_elsewhere_upright_and_apart():
+    from stretto.envs.libero import Libero
+    from stretto.train.acting.scatter import THINGS, scatter
+
+    env = Libero.Config().build()
+    env.reset("8", 0, "train")
+    scene = env.scene()
+    before = {name: scene.position(name).copy() for name in THINGS}
+    scatter(env, np.random.default_rng(0))
+    moved = {name: np.abs(scene.position(name) - before[name]) for name in THINGS}
+    assert all(move[:2].max() <= THINGS[name] + 0.005 and move[2] < 0.005 for name, move in moved.items())
+    assert max(move[:2].max() for move in moved.values()) > 0.025
+    boxes = [scene.box(name) for name in THINGS]
+    apart = [max((b[0] - a[1])[:2].max(), (a[0] - b[1])[:2].max()) for a, b in combinations(boxes, 2)]
+    assert min(apart) > 0.0
+    env.close()
 
 
 @pytest.mark.slow

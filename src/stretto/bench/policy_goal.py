@@ -8,9 +8,9 @@ arms: policy · wrong_instruction (the scene of one task, told another, always t
 policy shown the pictures that it saw in another task's episode at the same tick).
 
 rows: success (the suite's predicate of the scene's task) · told_success (of the told task) · success_seeing (the same
-as success, in the sessions whose counterpart was shown another episode) · transplant_difference (the largest difference between the chunks of the
-policy and of the duplex agent with the same weights, over the ticks of a session, typed, no sound) · halted_share (of
-the ticks between instruction and success, those in which the policy wanted to stand).
+as success, in the sessions whose counterpart was shown another episode) · transplant_difference (the largest difference
+between the chunks of the policy and of the duplex agent with the same weights, over the ticks of a session, typed, no
+sound) · halted_share (of the ticks between instruction and success, those in which the policy wanted to stand).
 """
 
 from dataclasses import dataclass, replace

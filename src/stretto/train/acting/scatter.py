@@ -1,7 +1,7 @@
 """Placements wider than the suite's: whoever learns in these must look where things are, not remember it.
 
-The suite moves things by a centimetre or two, so little that a policy may know by heart where to reach. Simulator state,
-before an episode begins; official init states are never opened.
+The suite moves things by a centimetre or two, so little that a policy may know by heart where to reach. Needs simulator
+state, before an episode begins; official init states are never opened.
 """
 
 import numpy as np
