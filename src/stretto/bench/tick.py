@@ -1,9 +1,9 @@
 """Card "tick": the whole default tick of the learned agent's network, live, beside a LIBERO that runs in real time.
 
 One session of five minutes on the wall clock: the world with both cameras in a process of its own, the agent `duplex`
-at size tiny on one model thread, sound in, chunks out, speech synthesised beside the tick. The weights are untrained,
-so what it says is forced: in a third of the ticks two tokens of a sentence each (spoken as they come), in another third
-one heard token. Everything else is the agent as it runs.
+at size tiny with the weights of the policy on one model thread, sound in, chunks out, speech synthesised beside the
+tick. It has learned to act and nothing else, so its words are forced: in a third of the ticks it says two tokens of a
+sentence each (spoken as they come), in another third it hears one token. Everything else is the agent as it runs.
 
 rows: tick_share (the agent's step over the tick) · part_s (ears, eyes, first_pass, second_pass, flow; `action`: the
 action expert's share of the first pass) · chunk_s (eyes, action and flow: what is there for the arm alone) · delay_s
@@ -16,7 +16,9 @@ from typing import Any
 
 import torch
 
+from stretto.agents.checkpoint import digest, find_weights
 from stretto.agents.duplex import Duplex, State
+from stretto.agents.policy import RECIPE, WEIGHTS
 from stretto.bench.card import Trial
 from stretto.bench.stopwatch import PARTS, Timed
 from stretto.core.clock import WallClock
@@ -103,13 +105,21 @@ class Tick:
     parallel = False
     seconds_per_trial = 330.0
 
+    def __init__(self, weights: str = WEIGHTS) -> None:
+        self.directory = weights
+
+    @property
+    def weights(self) -> str:
+        """The hash of the checkpoint. Raises StrettoError when there is none."""
+        return digest(find_weights(self.directory, RECIPE))
+
     def trials(self, n: int | None) -> list[Trial]:
         """One; `n` gives its length in ticks."""
         return [Trial("session", {"ticks": n or 1500})]
 
     def open(self) -> Beside:
         """The agent beside its world, warmed up."""
-        return Beside.open(Forced(Duplex.Config()))
+        return Beside.open(Forced(Duplex.Config(weights=self.directory)))
 
     def run(self, trial: Trial, state: Beside) -> list[dict[str, Any]]:
         """The session; its rows, and draws of its ticks for the virtual clock."""
