@@ -66,12 +66,13 @@ class OddWorld(World):
 
 @dataclass(frozen=True, kw_only=True)
 class TaughtState:
-    """The policy's state, what it was asked, and for how many more picture ticks the expert drives."""
+    """The policy's state, what it was asked, for how many more picture ticks the expert drives, or the arm is held."""
 
     inner: Any
     task: int = NO_TASK
     before: int = NO_TASK
     expert: int = 0
+    held: int = 0
 
 
 class Taught(Configurable):
@@ -79,9 +80,12 @@ class Taught(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`takes_over`: chance at a picture tick that the expert drives the next 2 to 6 of them."""
+        """Chances at a picture tick: `takes_over`, that the expert drives the next 2 to 6 of them; `holds`, that the
+        arm is held for as long, as by somebody who says "wait".
+        """
 
         takes_over: float = 0.0
+        holds: float = 0.0
         seed: int = 0
 
     privileged = False
@@ -105,7 +109,7 @@ class Taught(Configurable):
         output, inner = self.policy.step(obs, state.inner)
         state = replace(state, inner=inner)
         if output.chunk is None or len(inner.pictures) < 2:
-            return output, state
+            return (replace(output, act=Act.HALT) if state.held else output), state
         label, move = self._note(obs, chunk, state)
         drives = state.expert
         if not drives and self.rng.random() < self.config.takes_over:
@@ -114,7 +118,13 @@ class Taught(Configurable):
             taken = ActionChunk(values=label, rate=output.chunk.rate, start=obs.t)
             output = replace(output, chunk=taken, act=Act.MOVE if move else Act.HALT)
             state = replace(state, inner=replace(inner, chunk=taken if move else None))
-        return output, replace(state, expert=max(0, drives - 1))
+        held = state.held
+        if not held and self.rng.random() < self.config.holds:
+            held = int(self.rng.integers(2, 7))
+        if held:
+            output = replace(output, chunk=None, act=Act.HALT)
+            state = replace(state, inner=replace(state.inner, chunk=None))
+        return output, replace(state, expert=max(0, drives - 1), held=max(0, held - 1))
 
     def _note(self, obs: Observation, chunk: ActionChunk | None, state: TaughtState) -> tuple[np.ndarray, bool]:
         """A context of this moment; the expert's label and whether the arm should move."""
@@ -152,13 +162,15 @@ class Driving(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`helped`: share of sessions in which the expert takes over; `wide`, `odd`, `midway`: of placements and
-        starts (record.py);
-        `switched`: of a second instruction while the first is being done. `slowest`, `fastest`: factors on the delays.
+        """`helped`: share of sessions in which the expert takes over; `paused`: in which the arm is held; `wide`,
+        `odd`, `midway`: of placements and starts (record.py); `switched`: of a second instruction while the first is
+        being done. `slowest`, `fastest`: factors on the delays.
         """
 
         helped: float = 0.5
         takes_over: float = 0.12
+        paused: float = 0.25
+        holds: float = 0.05
         wide: float = 0.3
         odd: float = 0.1
         midway: float = 0.2
@@ -184,7 +196,8 @@ class Driving(Configurable):
         cues += [Cue(intent="switch", typed=text, wait_s=float(rng.uniform(1.0, 4.0))) for text in said[1:]]
         self.world.prepare = self._start(float(rng.random()), task, rng)
         seed = derive(c.seed, "driven", number) % 2**31
-        taught = Taught.Config(takes_over=c.takes_over if helped else 0.0, seed=seed).build(
+        holds = c.holds if rng.random() < c.paused else 0.0
+        taught = Taught.Config(takes_over=c.takes_over if helped else 0.0, holds=holds, seed=seed).build(
             self.policy, self.world, shard, dict(zip(said, [first, task][-len(said) :], strict=True))
         )
         delays = Delays(self.table, float(rng.uniform(c.fastest, c.slowest)), seed)
