@@ -17,7 +17,7 @@ from stretto.core.signals import Act, Event, Kind, Observation, Output
 from stretto.think.intent import Intent
 
 RESTED = 5
-"""Ticks for which the policy must want to stand before it counts as done."""
+"""Ticks for which the policy must want to stand before it counts as done; twice as many after it was told something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class CascadePolicy(Cascade):
         acted, inner = self.policy.step(seen, state.inner)
         state = replace(state, inner=inner, told="")
         if state.halted or not state.goal:
-            return output, replace(state, inner=replace(inner, chunk=None), rested=0)
+            return output, replace(state, inner=replace(inner, chunk=None), rested=-RESTED)
         act = acted.act if output.act is Act.KEEP or acted.act is Act.HALT else output.act
         rested = state.rested + 1 if acted.act is Act.HALT else 0
         return replace(output, act=act, chunk=acted.chunk), replace(state, rested=rested)
