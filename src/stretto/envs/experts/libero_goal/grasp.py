@@ -59,12 +59,12 @@ class Grasp:
 
 
 def bowl_grasp(hand: Hand, side: float = 1.0, lean: float = 0.0) -> Grasp:
-    """The rim at +y (`side` 1) or -y (-1), one finger inside; with `lean` 1 the hand leans 20 degrees towards the
-    robot and takes the rim farther there, so that its palm is not above the bowl.
+    """The rim at +y (`side` 1) or -y (-1), one finger inside. With `lean` 1 the hand takes it farther towards the robot
+    and leans back and to the robot, 20 degrees each: 4 cm clear of a drawer that hangs over the bowl.
     """
-    off, height = np.radians(26 * lean), 0.042 - 0.004 * lean
+    off, height = np.radians(50 * lean), 0.042 - 0.004 * lean
     place = shifted(hand.scene.position(BOWL), -0.045 * np.sin(off), 0.045 * side * np.cos(off), height)
-    return Grasp(place, turn_y(-20 * lean) @ DOWN, hover=0.07 + 0.06 * lean)
+    return Grasp(place, turn_x(-20 * lean) @ turn_y(-20 * lean) @ DOWN, hover=0.07 + 0.06 * lean)
 
 
 def cheese_grasp(hand: Hand) -> Grasp:

@@ -142,8 +142,8 @@ class Hand:
 
     @property
     def tilted(self) -> bool:
-        """Whether the hand points away from straight down by more than 20 degrees."""
-        return bool(self.approach[2] > -0.94)
+        """Whether the hand points away from straight down by more than 35 degrees."""
+        return bool(self.approach[2] > -0.82)
 
     def angle(self, rotation: Mat) -> float:
         """Angle (rad) between the hand's rotation and another."""
