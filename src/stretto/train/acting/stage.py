@@ -30,6 +30,9 @@ from stretto.train.acting.readout import Readout
 TRAINED = ("backbone.experts.action.", "eye.", "head.", "proprio.", "playback.", "query", "tables.act.", "when.action")
 """What the names of trained tensors begin with; and the places of the action expert's streams."""
 
+POSE = (*range(6), *range(8, 15))
+"""Numbers of the proprioception that say where the arm is: position, tilt, joints; not fingers, speed and command."""
+
 Rollout = Callable[[Network, int, Path], Mapping[str, float]]
 """Rolls the network out somewhere: (network, step, folder) -> numbers."""
 
@@ -40,7 +43,9 @@ class SeeAct(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`copies` of noise a context; weights of the act slot's and the readout's losses; pictures are shifted by up
-        to `shift` px and their contrast and brightness changed by up to `light`. `held`: contexts of a validation.
+        to `shift` px and their contrast and brightness changed by up to `light`. `felt`: how wrong the arm's pose is
+        told, in standard deviations of each number: where a scene hardly changes, a policy that knows its pose well
+        acts from memory and hardly looks. `held`: contexts of a validation.
         """
 
         copies: int = 4
@@ -48,6 +53,7 @@ class SeeAct(Configurable):
         places: float = 0.5
         shift: int = 1
         light: float = 0.1
+        felt: float = 0.0
         held: int = 192
 
     def __init__(
@@ -86,7 +92,8 @@ class SeeAct(Configurable):
         """The weighted sum and its terms."""
         batch = self._here(batch)
         pictures = self._varied(batch.pictures, generator)
-        states, seen = self.states(batch, pictures)
+        felt = replace(batch, proprio=self._felt(batch.proprio, generator))
+        states, seen = self.states(felt, pictures)
         context, mask = self.network.context(states, {"action": batch.tokens})
         flow, terms = self.network.head.loss(
             context, mask.to(self.device), batch.target, batch.prefix, generator, self.config.copies
@@ -176,6 +183,14 @@ class SeeAct(Configurable):
         }
         tokens = {f.name: getattr(batch.tokens, f.name).to(self.device) for f in fields(Tokens) if f.name != "stream"}
         return Batch(**moved, tokens=Tokens(stream=batch.tokens.stream, **tokens))
+
+    def _felt(self, proprio: Tensor, generator: torch.Generator) -> Tensor:
+        """Where the arm is, told a little wrong: (batch, proprio)."""
+        if not self.config.felt:
+            return proprio
+        wrong = torch.zeros_like(proprio)
+        wrong[:, POSE] = torch.randn((len(proprio), len(POSE)), generator=generator, device=self.device)
+        return proprio + self.config.felt * wrong * self.network.proprio.scale
 
     def _varied(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         """Shifted, lighter or darker: (batch, 2, height, width, 3) uint8 -> (batch, 2, 3, height, width) in [0, 1]."""
