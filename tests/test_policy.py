@@ -189,6 +189,16 @@ def test_standing_starts_count_more_and_what_the_gripper_was_told_is_often_anyth
     assert set(committed[:, 6].tolist()) == {-1.0, 0.0, 1.0}
 
 
+def test_the_pose_is_told_wrong_but_not_the_fingers(tmp_path, net, book):
+    stage = stage_of(tmp_path, net, book)
+    stage.config = replace(stage.config, felt=0.5)
+    told, generator = torch.zeros(64, net.config.proprio), torch.Generator().manual_seed(0)
+    spread = stage._felt(told, generator).std(0) / net.proprio.scale
+    moved = spread > 0
+    assert moved.nonzero().flatten().tolist() == [*range(6), *range(8, 15)]
+    assert spread[moved].numpy() == pytest.approx(0.5, rel=0.3)
+
+
 def test_the_stage_learns_and_resumes_with_the_same_curve(tmp_path):
     book = make_book(network_of("debug-listener"), SAID)
 
