@@ -37,7 +37,7 @@ def session_of(seed=0, ticks=40):
         line("Stop now.", 5.0, halts_at=5.25),
     )
     return Session(
-        features=rng.normal(size=(ticks, 2, net.ear.width)).astype(np.float16),
+        features=rng.normal(size=(ticks, 2, net.ear.features)).astype(np.float16),
         playback=rng.random((ticks, 3)).astype(np.float32),
         pictured=shown,
         jpegs=tuple(jpeg(rng.integers(0, 255, (pixels, pixels, 3)).astype(np.uint8)) for _ in range(2 * len(shown))),
@@ -108,7 +108,7 @@ def test_rows_that_nobody_sees_are_left_out_without_changing_what_the_others_say
 
 
 def test_words_alone_teach_what_to_say_and_nothing_about_the_arm(net):
-    talk = [dialogue(seed, "train", net.config.ear.width) for seed in range(12)]
+    talk = [dialogue(seed, "train", net.config.ear.features) for seed in range(12)]
     seen = episodes_of(net, talk)
     stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")
     answers = sum(len(seen.labels(number).say) for number in range(12))

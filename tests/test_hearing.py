@@ -25,7 +25,6 @@ from stretto.data.hearing import Sessions as Packed
 from stretto.data.hearing_score import errors_of, matched
 from stretto.data.hearing_shards import Scale, Shard
 from stretto.data.talk_style import spoken_words
-from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.look.encoders.conv import ConvTokens
 from stretto.recipes.hear import HearTraining
 from stretto.think.plan import TickPlan, write
@@ -63,7 +62,7 @@ def job_of(folder, corpora, **changes):
     given = {
         "corpora": tuple((str(corpus.root), corpus.name) for corpus in corpora),
         "sessions": Packed.Config.tiny(),
-        "ear": WhisperEncoder.Config.tiny(),
+        "ear": size("debug").ear,
         "language": "",
         "size": 61,
         "close": 2,

@@ -39,7 +39,7 @@ def given_for(network, tokens, seed=1):
 
     given = {}
     if "speech" in count:
-        given["speech"] = net.adapter(draw("speech", count["speech"][1] // 2, 2, net.ear.config.width).flatten(1, 2))
+        given["speech"] = net.adapter(draw("speech", count["speech"][1] // 2, 2, net.ear.config.features).flatten(1, 2))
     if "image" in count:
         pictures = count["image"][1] // net.eye.config.tokens
         given["image"] = net.eye(draw("image", pictures, 3, *[net.eye.config.size] * 2).sigmoid()).flatten(1, 2)

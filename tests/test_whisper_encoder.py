@@ -114,6 +114,14 @@ def test_the_newest_frames_alone_are_those_of_the_whole_encoder():
     assert torch.allclose(ear(features, 10), ear(features)[:, -10:], atol=1e-6)
 
 
+def test_frames_behind_the_tick_are_handed_on_again_in_grains_side_by_side():
+    ear = WhisperEncoder.Config.tiny(behind_s=0.2, grain_s=0.1).build()
+    window = torch.from_numpy(sound(3))[None]
+    grains = ear(ear.mel(window))[0, -20:].unflatten(0, (4, 5)).mean(1)
+    assert torch.allclose(ear.encode(window)[0], grains.reshape(2, -1), atol=1e-6)
+    assert ear.config.features == 2 * ear.config.width
+
+
 def test_an_embedding_is_the_mean_of_its_group_of_frames():
     ear = tiny()
     window = torch.from_numpy(sound(3))[None]
@@ -221,9 +229,12 @@ def test_a_state_of_another_ear_is_refused():
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"tick_s": 0.05}, r"multiple of 0.04 s \(2 embeddings .*up to the window of 2.0 s, got 0.05"),
-        ({"tick_s": 0.2, "embeddings_per_tick": 3}, r"multiple of 0.06 s .*got 0.2"),
-        ({"tick_s": 3.0}, r"up to the window of 2.0 s, got 3.0"),
+        ({"tick_s": 0.05}, r"most the window of 2.0 s, got 0.05"),
+        ({"tick_s": 0.2, "embeddings_per_tick": 3}, r"3 equal embeddings .*got 0.2"),
+        ({"tick_s": 3.0}, r"most the window of 2.0 s, got 3.0"),
+        ({"behind_s": 2.0}, r"most the window of 2.0 s, got 0.2 and 2.0"),
+        ({"behind_s": 0.1}, r"2 equal embeddings"),
+        ({"grain_s": 0.04}, r"grain_s to divide an embedding of 0.1 s, got 0.04"),
         ({"embeddings_per_tick": 0}, "embeddings_per_tick of at least 1, got 0"),
         ({"window_s": 0.01}, "window_s as a multiple of 0.02 s up to 30 s, got 0.01"),
         ({"window_s": 31.0}, "up to 30 s, got 31.0"),

@@ -105,7 +105,7 @@ class Network(nn.Module, Configurable):
         self.ear: WhisperEncoder = config.ear.build()
         heard = self.layout["speech"].expert
         self.adapter: SpeechAdapter = SpeechAdapter.Config(
-            width_in=config.ear.width, width_out=width[heard], hidden=width[heard]
+            width_in=config.ear.features, width_out=width[heard], hidden=width[heard]
         ).build()
         self.eye: ConvTokens | EfficientNetTokens = config.eye.build()
         self.head: FlowHead = config.head.build()

@@ -30,7 +30,7 @@ def debug() -> Network.Config:
     """Random weights, 16 wide: what every test uses."""
     eye = ConvTokens.Config.tiny()
     layout = Tick200.Config(system=8, typed=8, text=12, speech=5, camera_tokens=eye.tokens)
-    return Network.Config(layout=layout, eye=eye)
+    return Network.Config(layout=layout, eye=eye, ear=WhisperEncoder.Config.tiny(behind_s=0.2, grain_s=0.1))
 
 
 def tiny() -> Network.Config:
@@ -40,7 +40,7 @@ def tiny() -> Network.Config:
     return Network.Config(
         backbone=Backbone.Config(experts={"language": language, "action": action}),
         language="smollm2-135m",
-        ear=WhisperEncoder.Config(),
+        ear=WhisperEncoder.Config(behind_s=0.2, grain_s=0.04),
         eye=ConvTokens.Config(),
         head=FlowHead.Config(steps=4),
     )

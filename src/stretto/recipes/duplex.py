@@ -152,7 +152,7 @@ class DuplexTraining(Configurable):
         system = network.text.encode(SYSTEM, special=True) if network.text else [1]
         parts = []
         for split, words in (("train", c.words), ("dev", c.words // 10)):
-            sessions = [dialogue(seed, split, network.config.ear.width) for seed in range(words)]
+            sessions = [dialogue(seed, split, network.config.ear.features) for seed in range(words)]
             heard = self._truly(network, sessions)
             for name, some in groups.items():
                 if (name == "dev") == (split == "dev"):

@@ -25,7 +25,6 @@ from torch import Tensor
 from stretto.act.heads.flow import FlowHead
 from stretto.agents.network import Network
 from stretto.core.errors import StrettoError
-from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.look.encoders.conv import ConvTokens
 from stretto.think.backbone import Backbone
 from stretto.think.expert import ExpertConfig
@@ -89,7 +88,7 @@ def alone(config: Network.Config, kit: Kit | None) -> Network:
         language="",
         table=kit.text if kit else config.table,
         backbone=Backbone.Config(experts=experts),
-        ear=WhisperEncoder.Config(pretrained=False, layers=1) if config.ear.pretrained else config.ear,
+        ear=replace(config.ear, pretrained=False, layers=1) if config.ear.pretrained else config.ear,
         eye=ConvTokens.Config.tiny(),
         head=FlowHead.Config.tiny(),
     ).build()

@@ -1,10 +1,13 @@
 """The ear of the learned agent: Whisper-tiny.en's encoder on a sliding window that never sees the future.
 
 At each tick the encoder reads the last `window_s` seconds, from log-mel features with a fixed ceiling (mel.py), and
-hands on only its newest frames, those of the tick itself: 10 frames of 20 ms in a tick of 200 ms, averaged in groups to
-two features. A frame therefore knows up to two seconds of past and at most a tick of what follows it. The encoder
-attends in both directions, so nothing of an older window can be kept but its sound; in the last layer only the newest
-frames ask, and all frames answer. Positions are those of the window, not of the session.
+hands on only its newest frames: 10 frames of 20 ms in a tick of 200 ms, averaged to two features of 100 ms each. A
+frame therefore knows up to two seconds of past and at most a tick of what follows it. With `behind_s` the frames before
+the tick are handed on once more, as they look now that their future is known; with `grain_s` a feature is made of
+shorter averages side by side, since many sounds of speech last less than 100 ms. Both cost nothing.
+
+The encoder attends in both directions, so nothing of an older window can be kept but its sound; in the last layer only
+the newest frames ask, and all frames answer. Positions are those of the window, not of the session.
 
     ear = WhisperEncoder.Config().build().live()
     state = ear.start()
@@ -64,14 +67,17 @@ class WhisperEncoder(nn.Module, Configurable):
     class Config(BaseConfig):
         """Times in seconds. `pretrained` False gives random weights of any `width`, `layers`, `heads`.
 
+        `behind_s` before the tick are handed on too; these and the tick's frames fall into `embeddings_per_tick` equal
+        groups, and each group into grains of `grain_s` that are averaged (0: the whole group) and stand side by side.
         `frozen` weights ask for no gradient. Raises StrettoError when the times do not fit (they are multiples of
-        20 ms; the frames of a tick fall into `embeddings_per_tick` equal groups) or the size is not that of the
-        pretrained weights.
+        20 ms) or the size is not that of the pretrained weights.
         """
 
         window_s: float = 2.0
         tick_s: float = 0.2
         embeddings_per_tick: int = 2
+        behind_s: float = 0.0
+        grain_s: float = 0.0
         pretrained: bool = True
         frozen: bool = True
         width: int = 384
@@ -88,6 +94,26 @@ class WhisperEncoder(nn.Module, Configurable):
             return round(1_000 * self.tick_s / _FRAME_MS)
 
         @property
+        def given_frames(self) -> int:
+            """Encoder frames that a tick hands on: its own and those behind it."""
+            return self.tick_frames + round(1_000 * self.behind_s / _FRAME_MS)
+
+        @property
+        def grains(self) -> int:
+            """Averages that stand side by side in a feature."""
+            return round(self.given_frames / self.embeddings_per_tick / self._grain_frames)
+
+        @property
+        def features(self) -> int:
+            """Numbers of a feature."""
+            return self.width * self.grains
+
+        @property
+        def _grain_frames(self) -> int:
+            frames = self.given_frames // self.embeddings_per_tick
+            return round(1_000 * self.grain_s / _FRAME_MS) if self.grain_s else frames
+
+        @property
         def tick_samples(self) -> int:
             """Samples that one step takes."""
             return self.tick_frames * FRAME
@@ -98,9 +124,9 @@ class WhisperEncoder(nn.Module, Configurable):
             return round(1_000 * self.window_s / _FRAME_MS) * FRAME
 
         @classmethod
-        def tiny(cls) -> "WhisperEncoder.Config":
+        def tiny(cls, behind_s: float = 0.0, grain_s: float = 0.0) -> "WhisperEncoder.Config":
             """Random weights, 32 wide, three ticks of window."""
-            return cls(window_s=0.6, pretrained=False, width=32, layers=2, heads=2)
+            return cls(window_s=0.6, behind_s=behind_s, grain_s=grain_s, pretrained=False, width=32, layers=2, heads=2)
 
     positions: Tensor
 
@@ -125,7 +151,7 @@ class WhisperEncoder(nn.Module, Configurable):
     @torch.no_grad()
     def step(
         self, samples: Shaped[np.ndarray, " samples"], state: EarState, rate: int = HEARING_RATE
-    ) -> tuple[Float[Tensor, "embeddings width"], EarState]:
+    ) -> tuple[Float[Tensor, "embeddings features"], EarState]:
         """Features of one tick of float32 sound at 16 kHz, and the next state. `state` stays as it was.
 
         Raises StrettoError for another rate, another number of samples, another type, or samples that are not finite.
@@ -143,7 +169,7 @@ class WhisperEncoder(nn.Module, Configurable):
 
     def windows(
         self, samples: Shaped[np.ndarray, " samples"], rate: int = HEARING_RATE, batch: int = 32
-    ) -> Float[Tensor, "ticks embeddings width"]:
+    ) -> Float[Tensor, "ticks embeddings features"]:
         """Features of all ticks of a clip, `batch` windows at a time: what stepping through it gives.
 
         Raises StrettoError as `step` does; the clip must be a whole number of ticks.
@@ -160,10 +186,11 @@ class WhisperEncoder(nn.Module, Configurable):
         every = heard.unfold(0, self.config.window_samples, tick)
         return torch.cat([self.encode(some) for some in every.split(batch)])
 
-    def encode(self, windows: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch embeddings width"]:
+    def encode(self, windows: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch embeddings features"]:
         """Features of the last tick of each window (of equal length): of a clip, or of many sessions at once."""
-        newest = self(self.mel(windows).to(self.positions.dtype), self.config.tick_frames)
-        return newest.unflatten(1, (self.config.embeddings_per_tick, -1)).mean(2)
+        c = self.config
+        newest = self(self.mel(windows).to(self.positions.dtype), c.given_frames)
+        return newest.unflatten(1, (c.embeddings_per_tick, c.grains, -1)).mean(3).flatten(2)
 
     def forward(
         self, features: Float[Tensor, "batch 80 mels"], newest: int | None = None
@@ -297,13 +324,18 @@ def _check_times(config: WhisperEncoder.Config) -> None:
             f"Expected window_s as a multiple of {_FRAME_MS / 1_000} s up to 30 s, got {config.window_s}, in {where}."
         )
     tick, group = 1_000 * config.tick_s / _FRAME_MS, config.embeddings_per_tick
-    fits = abs(tick - round(tick)) <= 1e-6 and 1 <= round(tick) <= round(window) and round(tick) % group == 0
-    if not fits:
-        step = group * _FRAME_MS
+    behind, grain = 1_000 * config.behind_s / _FRAME_MS, 1_000 * config.grain_s / _FRAME_MS
+    whole = max(abs(each - round(each)) for each in (tick, behind, grain)) <= 1e-6
+    given = round(tick) + round(behind)
+    if not (whole and round(tick) >= 1 and behind >= 0 and given <= round(window) and given % group == 0):
         raise StrettoError(
-            f"Expected tick_s as a multiple of {step / 1_000} s ({group} embeddings of whole {_FRAME_MS} ms frames) "
-            f"up to the window of {config.window_s} s, got {config.tick_s}, in {where}. Change tick_s or "
-            "embeddings_per_tick."
+            f"Expected tick_s and behind_s as multiples of {_FRAME_MS / 1_000} s, {group} equal embeddings together "
+            f"and at most the window of {config.window_s} s, got {config.tick_s} and {config.behind_s}, in {where}."
+        )
+    if grain < 0 or (grain and given // group % round(grain)):
+        raise StrettoError(
+            f"Expected grain_s to divide an embedding of {given // group * _FRAME_MS / 1_000} s, got {config.grain_s}, "
+            f"in {where}. Change it, or leave it at 0: one grain."
         )
 
 
