@@ -14,6 +14,7 @@ from stretto.think.cursor import Cursor
 from stretto.think.expert import ExpertConfig
 from stretto.think.layouts.tick200 import Tick200
 from stretto.think.llama import LLAMA31_8B, SMOLLM2_1_7B, SMOLLM2_135M
+from stretto.think.table import scores as scores_of
 from stretto.think.tokens import gather
 
 HOURS = 180_000
@@ -147,6 +148,20 @@ def test_scores_stand_per_slot_and_asked_token(network):
     for slot in network.layout.slots:
         count = sum(asked(network.layout, rows).count(slot.name) for rows, _ in session.passes)
         assert scores[slot.name].shape == (1, count, network.layout.vocabularies[slot.predicts].size)
+
+
+@torch.no_grad()
+def test_tables_that_share_a_base_read_it_once_and_score_as_each_would_alone(monkeypatch):
+    network = size("debug-listener").build()
+    tables = [network.tables[name] for name in ("text", "heard", "act")]
+    widths = [network.config.backbone.experts[name].width for name in ("language", "listening", "action")]
+    states = [torch.randn(1, 2, width) for width in widths]
+    alone = [table.logits(some) for table, some in zip(tables, states, strict=True)]
+    reads, theirs = [], tables[0].theirs
+    monkeypatch.setattr(tables[0], "theirs", lambda rows: reads.append(rows.shape[1]) or theirs(rows))
+    for joint, own in zip(scores_of(tables, states), alone, strict=True):
+        assert torch.allclose(joint, own, atol=1e-6)
+    assert reads == [4]
 
 
 def test_the_seed_draws_the_weights():

@@ -31,7 +31,7 @@ from stretto.think.layout import PERIOD, TIME, Layout, TextTable
 from stretto.think.layouts.tick200 import Tick200
 from stretto.think.llama import LlamaShape
 from stretto.think.pretrained import load_llama
-from stretto.think.table import BorrowedTable, TokenTable
+from stretto.think.table import BorrowedTable, TokenTable, scores
 from stretto.think.text import Text, load_text
 from stretto.think.tokens import Tokens
 
@@ -150,7 +150,7 @@ class Network(nn.Module, Configurable):
     def answers(self, states: Mapping[str, Tensor], tokens: Mapping[str, Tokens]) -> dict[str, Tensor]:
         """For every slot asked in this call: scores (batch, tokens, vocabulary); what the slot may not say is -inf.
 
-        Slots of one vocabulary are scored together, so that its table is read once.
+        Slots are scored together, so that each table is read once.
         """
         asked: dict[str, list[tuple[str, Tensor]]] = {}
         for expert, some in tokens.items():
@@ -161,10 +161,10 @@ class Network(nn.Module, Configurable):
                     here = states[expert][:, first : first + places.count(place)]
                     asked.setdefault(stream.predicts, []).append((stream.name, here))
         found = {}
-        for vocabulary, slots in asked.items():
-            sizes = [state.shape[1] for _, state in slots]
-            scores = self.tables[vocabulary].logits(torch.cat([state for _, state in slots], dim=1))  # type: ignore[operator]
-            for (name, _), part in zip(slots, scores.split(sizes, dim=1), strict=True):
+        states_of = [torch.cat([state for _, state in slots], dim=1) for slots in asked.values()]
+        every = scores([self.tables[vocabulary] for vocabulary in asked], states_of)  # type: ignore[misc]
+        for slots, joint in zip(asked.values(), every, strict=True):
+            for (name, _), part in zip(slots, joint.split([state.shape[1] for _, state in slots], dim=1), strict=True):
                 found[name] = part.index_fill(-1, self._never[name], float("-inf"))
         return found
 

@@ -5,6 +5,8 @@ adds (`<silence>`, `<halt>` …) stand in `own`, which is trained. So a shipped 
 expert may borrow the table for a vocabulary of its own (`BorrowedTable`).
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
@@ -40,11 +42,20 @@ class TokenTable(nn.Module):
         self, states: Float[Tensor, "*batch width"], among: Int64[Tensor, " some"] | None = None
     ) -> Float[Tensor, "*batch tokens"]:
         """A score per token of the vocabulary, the base first. `among`: of the base only these tokens."""
-        wide = torch.float64 if states.dtype == torch.float64 else torch.float32
-        ours = states.to(self.own.dtype) @ self.own.T + self.bias
-        if self.base is None:
-            return ours.to(wide)
-        return torch.cat([self.theirs(states, among).to(wide), ours.to(wide)], dim=-1)
+        return self.beside(states, None if self.base is None else self.theirs(states, among))
+
+    @property
+    def lender(self) -> "TokenTable":
+        """Whose base it scores by: its own."""
+        return self
+
+    def asks(self, states: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
+        """What the base is asked with."""
+        return states
+
+    def beside(self, states: Float[Tensor, "*batch width"], theirs: Tensor | None) -> Float[Tensor, "*batch tokens"]:
+        """The base's scores, our own beside them."""
+        return _beside(states.to(self.own.dtype) @ self.own.T + self.bias, theirs, states.dtype)
 
     def theirs(self, states: Float[Tensor, "*batch width"], among: Int64[Tensor, " some"] | None = None) -> Tensor:
         """A score per token of the base, or of some of it. Some only before `go_live`."""
@@ -97,11 +108,42 @@ class BorrowedTable(nn.Module):
         self, states: Float[Tensor, "*batch width"], among: Int64[Tensor, " some"] | None = None
     ) -> Float[Tensor, "*batch tokens"]:
         """A score per token of the vocabulary, the base first. `among`: of the base only these tokens."""
-        exact = torch.float64 if states.dtype == torch.float64 else torch.float32
-        states = states.to(self.own.dtype)
-        ours = states @ self.own.T + self.bias
-        theirs = self._lender[0].theirs(self.wide(states), among)
-        return torch.cat([theirs.to(exact), ours.to(exact)], dim=-1)
+        return self.beside(states, self.lender.theirs(self.asks(states), among))
+
+    @property
+    def lender(self) -> TokenTable:
+        """Whose base it scores by."""
+        return self._lender[0]
+
+    def asks(self, states: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch lent"]:
+        """What the lender's base is asked with."""
+        return self.wide(states.to(self.own.dtype))
+
+    def beside(self, states: Float[Tensor, "*batch width"], theirs: Tensor | None) -> Float[Tensor, "*batch tokens"]:
+        """The base's scores, our own beside them."""
+        return _beside(states.to(self.own.dtype) @ self.own.T + self.bias, theirs, states.dtype)
 
     def go_live(self) -> None:
         """Nothing: the lender's table goes live with its owner, the rest is small."""
+
+
+def scores(tables: Sequence[TokenTable | BorrowedTable], states: Sequence[Tensor]) -> list[Tensor]:
+    """What each table's `logits` gives for its states (batch, tokens, width). Bases are read once, whoever asks: at a
+    few rows reading is what a score costs.
+    """
+    asked: dict[TokenTable, list[int]] = {}
+    for place, table in enumerate(tables):
+        if table.lender.base is not None:
+            asked.setdefault(table.lender, []).append(place)
+    theirs: dict[int, Tensor] = {}
+    for lender, places in asked.items():
+        rows = [tables[place].asks(states[place]) for place in places]
+        joint = lender.theirs(torch.cat(rows, dim=1))
+        theirs |= zip(places, joint.split([some.shape[1] for some in rows], dim=1), strict=True)
+    return [table.beside(some, theirs.get(k)) for k, (table, some) in enumerate(zip(tables, states, strict=True))]
+
+
+def _beside(ours: Tensor, theirs: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """Side by side in float32, or in float64 where states are."""
+    exact = torch.float64 if dtype == torch.float64 else torch.float32
+    return ours.to(exact) if theirs is None else torch.cat([theirs.to(exact), ours.to(exact)], dim=-1)
