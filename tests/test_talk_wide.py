@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stretto.core.errors import StrettoError
-from stretto.data import questions, talk, talk_facts, talk_goals, talk_wide
+from stretto.data import questions, talk, talk_facts, talk_goals, talk_wide, talk_words
 from stretto.data.talk_grammar import count, draw, every
 from stretto.data.talk_style import hesitate, plain, spoken_words
 from stretto.data.talk_tables import SAID, WORDS
@@ -84,6 +84,20 @@ def test_pairs_kept_for_the_test_are_never_spoken(split, everything):
                 assert own or not (thing in text and place in text), text
     assert set(talk_goals.pairs("dev")) | set(talk_goals.pairs("train")) == set(talk.pairs("train"))
     assert not set(talk_goals.pairs("dev")) & set(talk_goals.pairs("train"))
+
+
+def test_nearly_every_word_of_test_sentences_is_heard_in_training():
+    """Whoever never heard a word cannot write it down: words of the grammar's test, told by those of training."""
+    heard = {word for intent in INTENTS for word in " ".join(said(intent, "train")).split()} | set(talk_words.words())
+    asked = [word for seed in range(600) for word in draw_from("robot", seed, "test").plain.split()]
+    assert sum(word not in heard for word in asked) < 0.015 * len(asked)
+
+
+def test_strings_of_words_never_name_a_pair_kept_for_the_test(monkeypatch):
+    thing, place = sorted(talk_wide._kept())[0]
+    drawn = iter([f"Some {thing} on {place}.", f"Some {thing} alone."])
+    monkeypatch.setattr(talk_words, "string", lambda source: next(drawn))
+    assert talk_wide.draw("words", 0, "train").plain == f"some {thing} alone"
 
 
 def test_facts_belong_to_one_split_and_their_names_to_all():

@@ -4,12 +4,13 @@
     saying = draw_from("robot", seed=4)          # the intent itself is drawn, from a mix
 
 It has the intents of data/talk.py and more: corrections, never mind, yes and no, backchannels, side talk, hard
-sentences with a command word that is no command, requests of other rooms, facts and prose. A saying says its intent,
-goal, topic, split and where its pauses are. Wordings are of one split (three lists each, and a test that they do not
-meet); the pairs of thing and place kept for testing are never spoken in training. data/talk.py stays the small grammar
-of sessions and cards, whose lines are in here with their split.
+sentences with a command word that is no command, requests of other rooms, facts, prose and strings of common words. A
+saying says its intent, goal, topic, split and where its pauses are. Wordings are of one split (three lists each, and a
+test that they do not meet); the pairs of thing and place kept for testing are never spoken in training. data/talk.py
+stays the small grammar of sessions and cards, whose lines are in here with their split.
 
-Needs: the packages of data/talk_facts.py for facts and prose only. Does not know who speaks (data/clips.py).
+Needs: the packages of data/talk_facts.py and data/talk_words.py for facts, prose and words only. Does not know who
+speaks (data/clips.py).
 """
 
 import functools
@@ -22,13 +23,13 @@ import numpy as np
 
 from stretto.core.errors import StrettoError, unknown
 from stretto.core.rng import generator
-from stretto.data import talk, talk_facts, talk_goals
+from stretto.data import talk, talk_facts, talk_goals, talk_words
 from stretto.data.talk_grammar import draw as fill
 from stretto.data.talk_style import Pause, hesitate, plain, sentence
 from stretto.data.talk_tables import SAID, WORDS
 
 SPLITS = ("train", "dev", "test")
-INTENTS = (*SAID, "instruct", "switch", "correct", "defective", "ask_scene", "elsewhere", "facts", "prose")
+INTENTS = (*SAID, "instruct", "switch", "correct", "defective", "ask_scene", "elsewhere", "facts", "prose", "words")
 
 MIXES: dict[str, dict[str, float]] = {
     "robot": {
@@ -36,7 +37,9 @@ MIXES: dict[str, dict[str, float]] = {
         "pause": 6, "go_on": 4, "never_mind": 2, "confirm": 2, "backchannel": 3, "side": 7, "hard": 7, "elsewhere": 6,
         "facts": 3, "prose": 3,
     },
-    "english": {"prose": 45, "facts": 20, "elsewhere": 12, "side": 10, "ask_general": 5, "hard": 5, "confirm": 3},
+    "english": {
+        "words": 50, "prose": 20, "facts": 10, "elsewhere": 6, "side": 5, "ask_general": 3, "hard": 3, "confirm": 3,
+    },
     "reflex": {"stop": 30, "pause": 25, "hard": 20, "side": 6, "backchannel": 5, "instruct": 5, "prose": 5, "facts": 4},
     "tame": {"instruct": 30, "side": 20, "ask_scene": 10, "backchannel": 10, "elsewhere": 10, "facts": 10, "prose": 10},
 }  # fmt: skip
@@ -226,6 +229,15 @@ def _prose(intent: str, split: str, goal: str, source: np.random.Generator) -> M
     return _one(talk_facts.prose(split), source), "", ""
 
 
+def _words(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
+    """A string of common words, in which no pair that is kept for testing stands by accident."""
+    kept = () if split == "test" else _kept()
+    while True:
+        text = talk_words.string(source)
+        if not any(thing in text.lower() and place in text.lower() for thing, place in kept):
+            return text, "", ""
+
+
 _MAKERS = {
     "instruct": _about_task,
     "switch": _about_task,
@@ -233,6 +245,7 @@ _MAKERS = {
     "defective": _defective,
     "facts": _fact,
     "prose": _prose,
+    "words": _words,
 }
 
 

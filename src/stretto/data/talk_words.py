@@ -1,0 +1,65 @@
+"""Common English words in no order, so that what is heard must be heard and cannot be guessed.
+
+Sentences of a grammar teach few words, each in few places: of the words of test sentences 6.5 % are in no training
+sentence (9 h of talk and general English), and a word that was never heard is not written down. Strings of the 6 000
+most frequent words of film subtitles leave 0.6 %, and nothing of a string can be known from what was said before.
+
+Source: the frequency list of pyspellchecker (OpenSubtitles, MIT). Needs: that package's file; its code is not imported.
+"""
+
+import functools
+import gzip
+import json
+import re
+
+import numpy as np
+
+from stretto.core.packages import packaged
+from stretto.data.talk_style import sentence
+
+MOST = 6_000
+"""Words that may come, the most frequent ones."""
+
+FLAT = 0.4
+"""A word comes as often as its frequency to this power: the commonest some fifty times as often as the last."""
+
+LENGTHS = (3, 9)
+"""Words of a string, at least and at most."""
+
+_CRUDE = re.compile(
+    r"(mother)?fuck|shit|bitch|ass(es|hole)?s?$|bastard|dick|puss|whore|slut|cock|cunt|nigg|porn|rap(e|ist)"
+)
+"""Beginnings of words that films say and a person who looks at samples need not read."""
+
+_WORD = re.compile(r"[a-z]+('[a-z]+)?")
+_I = re.compile(r"\bi\b")
+
+
+def string(source: np.random.Generator) -> str:
+    """A few words in no order, written as a sentence is.
+
+    Raises StrettoError when the list's package is missing.
+    """
+    common, shares = _list()
+    count = int(source.integers(LENGTHS[0], LENGTHS[1] + 1))
+    drawn = source.choice(len(common), size=count, p=shares)
+    return sentence(_I.sub("I", " ".join(common[place] for place in drawn.tolist())))
+
+
+def words() -> tuple[str, ...]:
+    """All words that may come."""
+    return _list()[0]
+
+
+@functools.lru_cache(maxsize=1)
+def _list() -> tuple[tuple[str, ...], np.ndarray]:
+    """The words and how often each comes."""
+    missing = (
+        "Common words are read from 'pyspellchecker', which is missing: pip install --no-deps -r requirements.lock"
+    )
+    path = packaged("spellchecker", "resources", "en.json.gz", missing=missing)
+    counts: dict[str, int] = json.loads(gzip.decompress(path.read_bytes()))
+    kept = (word for word in counts if _WORD.fullmatch(word) and not _CRUDE.match(word))
+    found = sorted(kept, key=lambda word: (-counts[word], word))[:MOST]
+    shares = np.array([counts[word] for word in found], float) ** FLAT
+    return tuple(found), shares / shares.sum()
