@@ -21,7 +21,7 @@ MOST = 6_000
 """Words that may come, the most frequent ones."""
 
 FLAT = 0.4
-"""A word comes as often as its frequency to this power: the commonest some fifty times as often as the last."""
+"""A word comes as often as its frequency to this power: the commonest some forty times as often as the last."""
 
 LENGTHS = (3, 9)
 """Words of a string, at least and at most."""
