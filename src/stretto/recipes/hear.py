@@ -1,7 +1,7 @@
 """Train hearing: speech, talk of people in rooms and noise, becomes words inside the stream, while they are spoken.
 
     stretto train hear --out out/hear                                  everything, from nothing, in this order:
-      1. speech      corpora of sentences (training speakers and wordings), 9 hours: about 1.2 h on two cores
+      1. speech      corpora of sentences (training speakers and wordings), 10 hours: about 1.4 h on two cores
       2. features    what the ear makes of them, in shards of a byte a number: about 0.5 h on two cores, 100 MB
       3. training    the listening expert, 8 000 steps: about 7 hours of one core, 4 to 5 h on two
       4. checkpoint  out/hear/listener/weights, for `stretto run --agent duplex --set weights=…` and `stretto listen`
@@ -69,8 +69,8 @@ class HearTraining(Configurable):
 
         way: str = "listener"
         size: str = "tiny"
-        hours: float = 6.0
-        english: float = 3.0
+        hours: float = 4.0
+        english: float = 6.0
         dev_hours: float = 0.25
         begin: str = ""
         talk: str = ""

@@ -85,7 +85,7 @@ class Loop(Configurable):
 
     def run(self, minutes: float | None = None, until: int | None = None) -> bool:
         """Train until step `until` (default: the last) or for `minutes`; whether that step was reached."""
-        end = min(self.config.steps, until or self.config.steps)
+        end = min(self.config.steps, self.config.steps if until is None else until)
         watch, saved, first = Stopwatch(), Stopwatch(), self.step
         sums: dict[str, float] = {}
         while self.step < end:
