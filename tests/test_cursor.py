@@ -50,10 +50,10 @@ def test_text_through_a_slot_is_the_text_itself():
 
 
 def test_a_slot_that_said_something_is_asked_again_within_its_tick_and_others_are_not():
-    cursor, passes, _ = tick(Cursor.start(LAYOUT), (), {"say": 10}, {"say": 11})
+    cursor, passes, _ = tick(Cursor.start(LAYOUT, tick=1), (), {"say": 10}, {"say": 11})
     assert [names(rows) for rows in passes] == [["heard", "act", "say"], ["say"]]
     assert passes[1][0].id == 10
-    assert (passes[1][0].number, passes[1][0].nth, passes[1][0].tick) == (1, 1, 0)
+    assert (passes[1][0].number, passes[1][0].nth, passes[1][0].tick) == (1, 1, 1)
     assert cursor.slots["say"].pending == 11
 
 
@@ -62,9 +62,16 @@ def test_a_slot_says_at_most_its_tokens_in_a_tick():
     assert len(passes) == 2
 
 
+def test_in_a_tick_of_pictures_at_most_one_token_is_said():
+    for number, count in ((2, 1), (3, 2)):
+        cursor, passes, _ = tick(Cursor.start(LAYOUT, tick=number), (), {"say": 10}, {"say": 11})
+        assert len(passes) == count
+        assert cursor.slots["say"].pending == 9 + count
+
+
 def test_the_end_of_an_utterance_brings_the_marker_back():
     close = LAYOUT.token("say", "close")
-    cursor, passes, _ = tick(Cursor.start(LAYOUT), (), {"say": 10}, {"say": close})
+    cursor, passes, _ = tick(Cursor.start(LAYOUT, tick=1), (), {"say": 10}, {"say": close})
     assert len(passes) == 2
     assert cursor.slots["say"].pending == -1
     _, passes, _ = tick(cursor)

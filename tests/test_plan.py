@@ -80,7 +80,7 @@ def test_targets_stand_where_the_scores_of_their_slot_stand():
     wanted = targets_of(LAYOUT, tokens, [one.targets, two.targets])
     blank, silence = LAYOUT.token("heard", "nothing"), LAYOUT.token("say", "nothing")
     assert wanted["heard"].tolist() == [[5, 6], [blank, blank]]
-    assert wanted["say"].tolist() == [[silence, -1, -1, -1], [9, silence, 9, silence]]
+    assert wanted["say"].tolist() == [[silence, -1, -1], [9, 9, silence]]
     assert wanted["act"].tolist() == [[MOVE, -1], [MOVE, MOVE]]
     assert wanted["act"].dtype == torch.int64
 
@@ -106,7 +106,8 @@ def refused(text, **tick):
 
 
 def test_more_than_a_slot_can_say_is_refused():
-    refused("'say'.*1 of the 3 tokens it says in tick 0.*at most 2", said={"act": [MOVE], "say": [5, 6, 7]})
+    refused("'heard'.*1 of the 3 tokens it says in tick 0.*at most 2", said={"act": [MOVE], "heard": [5, 6, 7]})
+    refused("'say'.*1 of the 2 tokens it says in tick 0.*at most 1", said={"act": [MOVE], "say": [5, 6]})
 
 
 def test_what_comes_after_the_end_of_an_utterance_is_refused():
@@ -132,13 +133,15 @@ def test_a_fed_stream_says_nothing_and_an_unknown_one_is_not_there():
 
 
 def test_a_plan_is_printed_a_line_a_pass():
-    plan = write(LAYOUT, [TickPlan(content={"speech": 2}, said={"act": [MOVE], "say": [FIRST + 3]})], [1, FIRST])
+    ticks = [TickPlan(content={"speech": 2}, said={"act": [MOVE], "say": [FIRST + 3]}), TickPlan(said={"act": [MOVE]})]
+    plan = write(LAYOUT, ticks, [1, FIRST])
     lines = printed(LAYOUT, plan, lambda token: WORDS[token - FIRST]).splitlines()
     assert lines[1].split() == "0 0 0-1 1 system+ <|im_start|> open".split()
     assert lines[2].split() == (
         "0 1 2 0-1 speech+ ×2 | heard <heard> -> <blank> | act+ <act> -> <move> | say+ <say> -> Okay".split()
     )
-    assert lines[3].split() == "0 2 3 1 say Okay -> <silence>".split()
+    assert lines[3].split()[:4] == "1 2 3 3".split()
+    assert lines[3].endswith("| act+ <move> -> <move> | say Okay -> <silence>")
     assert len(lines) == 4
     assert "say Okay" not in printed(LAYOUT, plan)
     assert f"say #{FIRST + 3}" in printed(LAYOUT, plan)

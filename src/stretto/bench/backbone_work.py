@@ -49,7 +49,7 @@ def pair_rows(layout: Layout, ticks: int) -> Rows:
     return tuple(rows)
 
 
-def network(**layout: int) -> Network:
+def network(**layout: Any) -> Network:
     """The tiny network, in float32, with some numbers of its layout changed."""
     return replace(tiny(), layout=Tick200.Config(**layout)).build().requires_grad_(False)
 

@@ -114,7 +114,7 @@ class Cursor:
             self._repeat(stream.name, token, waiting)
             slots[stream.name] = Slot(pending=-1 if closed else token, said=count)
             text = text or stream.counter == TEXT
-            if count < stream.tokens and not closed:
+            if count < stream.most(self.now) and not closed:
                 going.append(stream)
         after = replace(self, slots=slots, counts=tuple(counts), text=self.text + text, rows=(), waiting=waiting)
         if not going:

@@ -45,7 +45,9 @@ class Stream:
     `every`: at most every so many ticks. `keep`: retention. `mutual`: tokens of one pass see each other both ways.
 
     Slots only: `predicts` a vocabulary; `marker` stands in the slot while nothing is open; `nothing` is predicted when
-    there is nothing to add; `close` ends an utterance; `fresh`: the slot begins at its marker in every tick.
+    there is nothing to add; `close` ends an utterance; `fresh`: the slot begins at its marker in every tick. `once`: in
+    every so many-th tick at most one token (0: never), so that a tick that carries pictures does not also carry a
+    second pass.
     `head`: an action head that reads the states of this stream.
 
     `repeats`: a slot on another expert. What it says in a tick is fed into this stream in the next one by itself, so
@@ -65,6 +67,7 @@ class Stream:
     nothing: str = ""
     close: str = ""
     fresh: bool = False
+    once: int = 0
     head: str = ""
     repeats: str = ""
     lead: tuple[str, ...] = ()
@@ -74,6 +77,10 @@ class Stream:
     def is_slot(self) -> bool:
         """Whether the stream's tokens are the agent's own."""
         return bool(self.predicts)
+
+    def most(self, tick: int) -> int:
+        """Tokens that it holds in that tick, at most."""
+        return 1 if self.once and tick % self.once == 0 else self.tokens
 
     @property
     def has_ids(self) -> bool:
@@ -202,6 +209,8 @@ class Layout(Configurable):
         where = f"stream '{stream.name}' of layout '{self.name}'"
         if stream.counter not in (TEXT, TIME) or stream.every < 1 or stream.keep < 0:
             raise StrettoError(f"Expected counter TEXT or TIME, every >= 1 and keep >= 0 in {where}, got {stream}.")
+        if stream.once < 0 or (stream.once and not stream.is_slot):
+            raise StrettoError(f"Expected once >= 0, and 0 for what is no slot, in {where}, got {stream.once}.")
         if stream.tokens < 1:
             what = f"predicts '{stream.predicts}' but never shows it: " if stream.is_slot else "has no place: "
             raise StrettoError(f"The {where} {what}tokens is {stream.tokens}. Give it at least one token a tick.")
@@ -237,8 +246,10 @@ class Layout(Configurable):
 
 
 def _plain(stream: Stream) -> dict[str, object]:
-    """A stream as plain data; what only repeating streams have is left out of the others."""
+    """A stream as plain data; what only some streams have is left out of the others."""
     fields = {name: getattr(stream, name) for name in stream.__dataclass_fields__}
     if not stream.repeats:
         fields = {name: value for name, value in fields.items() if name not in ("repeats", "lead", "tail")}
+    if not stream.once:
+        fields.pop("once")
     return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}

@@ -105,8 +105,8 @@ def _write_tick(layout: Layout, cursor: Cursor, tick: TickPlan, passes: list[Pas
         if tokens:
             raise StrettoError(
                 f"Slot '{name}' of layout '{layout.name}' was not asked for {len(tokens)} of the "
-                f"{len(tick.said[name])} tokens it says in tick {cursor.now}: it says at most {layout[name].tokens} a "
-                f"tick, and none after the end of an utterance. Say the rest in later ticks."
+                f"{len(tick.said[name])} tokens it says in tick {cursor.now}: it says at most "
+                f"{layout[name].most(cursor.now)} there, and none after the end of an utterance. Say the rest later."
             )
     return cursor
 
@@ -187,8 +187,9 @@ def table(layout: Layout) -> str:
     for s in layout.streams:
         kept = "for ever" if s.keep >= PINNED else f"{s.keep} {'tokens' if s.counter == TEXT else 'ticks'}"
         sees = "all" if set(s.sees) == set(layout.index) else " ".join(s.sees)
+        held = f"{s.tokens}, 1 in every {s.once}." if s.once else str(s.tokens)
         counter = "text" if s.counter == TEXT else "time"
-        rows.append((s.name, s.expert, counter, str(s.tokens), str(s.every), kept, s.predicts or "-", sees))
+        rows.append((s.name, s.expert, counter, held, str(s.every), kept, s.predicts or "-", sees))
     width = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join("  ".join(f"{cell:{w}}" for cell, w in zip(row, width, strict=True)).rstrip() for row in rows)
 

@@ -45,6 +45,7 @@ class Listener200(Layout):
         camera_tokens: int = 16
         pictures: int = 3
         every: int = 2
+        balanced: bool = True
         adapted: bool = False
 
         @classmethod
@@ -86,6 +87,7 @@ class Listener200(Layout):
             Stream(
                 name="say", expert=speaking, counter=TEXT, sees=(*LANGUAGE, "playback", "image", "proprio", "act"),
                 tokens=2, keep=config.text, predicts=spoken, marker="<say>", nothing="<silence>", close="<|im_end|>",
+                once=config.every if config.balanced else 0,
             ),
         )  # fmt: skip
         table = text or TextTable()

@@ -170,14 +170,15 @@ class Episodes(Configurable):
     def _said(self, labels: Labels, ticks: int) -> list[list[int]]:
         """The tokens that are said in each tick: a sentence begins in its tick, or when the one before it is over."""
         say: list[list[int]] = [[] for _ in range(ticks)]
-        free, most = 0, self.layout["say"].tokens
+        free = 0
         for tick, text in labels.say:
             tokens = [*self.encode(text), self._close["say"]]
             free = max(free, tick)
-            for at in range(0, len(tokens), most):
+            while tokens:
+                most = self.layout["say"].most(free)
                 if free < ticks:
-                    say[free] = tokens[at : at + most]
-                free += 1
+                    say[free] = tokens[:most]
+                tokens, free = tokens[most:], free + 1
         return say
 
     def _kept(
