@@ -2,8 +2,9 @@
 
 One session of five minutes on the wall clock: the world with both cameras in a process of its own, the agent `duplex`
 at size tiny with the weights of the policy on one model thread, sound in, chunks out, speech synthesised beside the
-tick. It has learned to act and nothing else, so its words are forced: in a third of the ticks it says as many
-tokens of a sentence as it may (spoken as they come), in another third it hears one token. Everything else is the agent as it runs.
+tick. It has learned to act and nothing else, so its words are forced: in a third of the ticks it says as many tokens of
+a sentence as it may (spoken as they come), in another third it hears one token. Everything else is the agent as it
+runs.
 
 rows: tick_share (the agent's step over the tick) · part_s (ears, eyes, first_pass, second_pass, flow; `action`: the
 action expert's share of the first pass) · chunk_s (eyes, action and flow: what is there for the arm alone) · delay_s
