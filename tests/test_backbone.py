@@ -37,7 +37,7 @@ LAYOUTS = {
     "listener200": Listener200.Config.tiny(),
     "adapted": replace(Listener200.Config.tiny(), adapted=True),
 }
-LONG = {"tick200": 28, "ellsa": 11, "listener200": 28}
+LONG = {"tick200": 34, "ellsa": 11, "listener200": 34}
 """Ticks after which every ring has been overwritten twice."""
 
 LANGUAGE = {"system", "typed", "speech", "heard"}

@@ -42,7 +42,7 @@ def tiny() -> Network.Config:
         language="smollm2-135m",
         ear=WhisperEncoder.Config(behind_s=0.2, grain_s=0.04),
         eye=ConvTokens.Config(),
-        head=FlowHead.Config(steps=4),
+        head=FlowHead.Config(steps=3),
     )
 
 

@@ -114,8 +114,9 @@ class Backbone(nn.Module, Configurable):
         for layer, stands in enumerate(self.stands):
             kind = sights[tuple(stands)]
             queries, pairs = {}, {}
+            met = 1 + max((frame for sight in kind.values() for frame, _ in sight.runs), default=0)
             for name in kind:
-                queries[name], key, value = self._layer(name, layer).read(states[name], turns[name])
+                queries[name], key, value = self._layer(name, layer).read(states[name], turns[name][:met])
                 pairs[name] = (key, value)
             if not kind:
                 continue

@@ -315,10 +315,10 @@ class FlowLayer(nn.Module):
     ) -> Float[torch.Tensor, "batch copies horizon width"]:
         """The tokens after this layer. Copies share the context's keys, values and bias (0 or -inf)."""
         shift_a, scale_a, gate_a, shift_b, scale_b, gate_b, shift_c, scale_c, gate_c = modulation.unbind()
-        x = x + gate_a * self._among(_normed(x, shift_a, scale_a))
-        x = x + gate_b * self._across(_normed(x, shift_b, scale_b), keys, values, bias)
+        x = torch.addcmul(x, gate_a, self._among(_normed(x, shift_a, scale_a)))
+        x = torch.addcmul(x, gate_b, self._across(_normed(x, shift_b, scale_b), keys, values, bias))
         hidden = F.gelu(self.up(_normed(x, shift_c, scale_c)))
-        return x + gate_c * self.down(hidden)
+        return torch.addcmul(x, gate_c, self.down(hidden))
 
     def _among(self, x: torch.Tensor) -> torch.Tensor:
         """Every action of a copy sees every action of it."""
@@ -343,7 +343,7 @@ def _exact(dtype: torch.dtype) -> torch.dtype:
 
 
 def _normed(x: torch.Tensor, shift: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
-    return F.layer_norm(x, x.shape[-1:]) * scale + shift
+    return torch.addcmul(shift, F.layer_norm(x, x.shape[-1:]), scale)
 
 
 def _mean(error: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
