@@ -19,6 +19,8 @@ A checkpoint can be trained further, on other episodes:
 
     stretto train policy_goal --out out/further --set begin=weights/policy_goal --set seed=1
 
+(with `--set first=0` that checkpoint itself drives the first round).
+
 Where there is no simulator, shards and the two books of phrases are enough: `out/policy_goal/data/*.npz` (10 kB a
 context) and `out/policy_goal/phrases*.npz` (78 kB a phrase; make smaller ones with `--set wordings=16 --set pairs=1`)
 in one folder, given as `data`. Nothing is recorded then; numpy, Pillow, torch, safetensors, tokenizers, jaxtyping and

@@ -53,7 +53,7 @@ class SeeAct(Configurable):
         places: float = 0.5
         shift: int = 1
         light: float = 0.1
-        felt: float = 0.0
+        felt: float = 0.2
         held: int = 192
 
     def __init__(
