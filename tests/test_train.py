@@ -96,6 +96,13 @@ def test_validation_sees_the_averaged_weights_and_training_goes_on_with_its_own(
     assert all(torch.equal(weight, own[name]) for name, weight in loop.weights.items())
 
 
+def test_a_loop_that_is_to_end_at_step_0_trains_nothing(tmp_path):
+    """So that a recipe whose first round is driven by the checkpoint it begins with writes just that."""
+    loop = loop_of(tmp_path)
+    assert loop.run(until=0)
+    assert loop.step == 0
+
+
 def test_schedules_rise_stay_and_fall():
     wsd = Schedule.Config(warmup=10, decay=0.5, end=0.0).build()
     assert [round(wsd(step, 100), 2) for step in (0, 9, 50, 75, 100)] == [0.1, 1.0, 1.0, 0.5, 0.0]
