@@ -30,6 +30,10 @@ def refused(text, *streams, **vocabularies):
         layout_of(*streams, **vocabularies)
 
 
+def test_only_a_slot_may_be_held_to_one_token():
+    refused("once >= 0, and 0 for what is no slot", replace(SOUND, once=2))
+
+
 # What a layout says
 
 

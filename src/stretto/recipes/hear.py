@@ -2,7 +2,7 @@
 
     stretto train hear --out out/hear                                  everything, from nothing, in this order:
       1. speech      corpora of sentences (training speakers and wordings), 10 hours: about 1.4 h on two cores
-      2. features    what the ear makes of them, in shards of a byte a number: about 0.5 h on two cores, 100 MB
+      2. features    what the ear makes of them, in shards of a byte a number: about 0.5 h on two cores, 0.7 GB
       3. training    the listening expert, 8 000 steps: about 7 hours of one core, 4 to 5 h on two
       4. checkpoint  out/hear/listener/weights, for `stretto run --agent duplex --set weights=…` and `stretto listen`
 
