@@ -58,15 +58,16 @@ def test_a_slot_that_said_something_is_asked_again_within_its_tick_and_others_ar
 
 
 def test_a_slot_says_at_most_its_tokens_in_a_tick():
-    _, passes, _ = tick(Cursor.start(LAYOUT), (), {"heard": 5}, {"heard": 6}, {"heard": 7})
+    _, passes, _ = tick(Cursor.start(LAYOUT, tick=1), (), {"heard": 5}, {"heard": 6}, {"heard": 7})
     assert len(passes) == 2
 
 
-def test_in_a_tick_of_pictures_at_most_one_token_is_said():
+@pytest.mark.parametrize("slot", ["heard", "say"])
+def test_in_a_tick_of_pictures_a_slot_holds_one_token_at_most(slot):
     for number, count in ((2, 1), (3, 2)):
-        cursor, passes, _ = tick(Cursor.start(LAYOUT, tick=number), (), {"say": 10}, {"say": 11})
+        cursor, passes, _ = tick(Cursor.start(LAYOUT, tick=number), (), {slot: 10}, {slot: 11})
         assert len(passes) == count
-        assert cursor.slots["say"].pending == 9 + count
+        assert cursor.slots[slot].pending == 9 + count
 
 
 def test_the_end_of_an_utterance_brings_the_marker_back():
@@ -79,7 +80,7 @@ def test_the_end_of_an_utterance_brings_the_marker_back():
 
 
 def test_the_marker_is_open_to_nobody_and_a_pending_word_to_its_tick():
-    _, passes, _ = tick(Cursor.start(LAYOUT), (), {"heard": 5})
+    _, passes, _ = tick(Cursor.start(LAYOUT, tick=1), (), {"heard": 5})
     assert not row_of(passes[0], "heard").open
     assert row_of(passes[1], "heard").open
     assert row_of(passes[0], "act").open

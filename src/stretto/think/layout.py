@@ -20,7 +20,7 @@ training and rings in life follow the same rule (think/visibility.py).
 Source: ELLSA's time blocks (techniques: End-to-end Listen, Look, Speak and Act), made finer than a second. No torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -81,6 +81,15 @@ class Stream:
     def most(self, tick: int) -> int:
         """Tokens that it holds in that tick, at most."""
         return 1 if self.once and tick % self.once == 0 else self.tokens
+
+    def spread(self, tokens: Sequence[int], tick: int) -> list[Sequence[int]]:
+        """The tokens as ticks hold them, from that one on: as many in each as it may."""
+        parts: list[Sequence[int]] = []
+        while tokens:
+            most = self.most(tick + len(parts))
+            parts.append(tokens[:most])
+            tokens = tokens[most:]
+        return parts
 
     @property
     def has_ids(self) -> bool:

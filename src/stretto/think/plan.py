@@ -187,7 +187,7 @@ def table(layout: Layout) -> str:
     for s in layout.streams:
         kept = "for ever" if s.keep >= PINNED else f"{s.keep} {'tokens' if s.counter == TEXT else 'ticks'}"
         sees = "all" if set(s.sees) == set(layout.index) else " ".join(s.sees)
-        held = f"{s.tokens}, 1 in every {s.once}." if s.once else str(s.tokens)
+        held = f"1-{s.tokens}" if s.once else str(s.tokens)
         counter = "text" if s.counter == TEXT else "time"
         rows.append((s.name, s.expert, counter, held, str(s.every), kept, s.predicts or "-", sees))
     width = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -197,7 +197,7 @@ def table(layout: Layout) -> str:
 def sample(layout: Layout) -> Plan:
     """Three ticks: an instruction is heard, where the layout has a transcript; a word is said; the arm acts."""
     open_, the, drawer, okay = range(FIRST, FIRST + len(WORDS))
-    spoken = {"heard": ([open_, the], [drawer], []), "say": ([], [], [okay])}
+    spoken = {"heard": ([open_], [the, drawer], []), "say": ([], [], [okay])}
     ticks = []
     for number in range(3):
         fed = [s for s in layout.streams if not s.is_slot and s.counter != TEXT and number % s.every == 0]

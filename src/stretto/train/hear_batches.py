@@ -158,7 +158,7 @@ class Batches(Configurable):
         number, text, heard, pending, at = int(bool(self.system)), len(self.system), 0, -1, 0
         for tick in range(ticks):
             begins.append((number, text, heard))
-            for nth in range(self.layout["heard"].tokens):
+            for nth in range(self.layout["heard"].most(tick)):
                 due = at < len(labels) and labels[at][0] <= tick
                 target = labels[at][1] if due else self.nothing
                 u, v, w = luck[2 * tick + nth] if nth < 2 else (1.0, 1.0, 1.0)

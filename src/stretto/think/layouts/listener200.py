@@ -71,6 +71,7 @@ class Listener200(Layout):
             "tokens": 2,
             "keep": config.speech,
         }
+        once = config.every if config.balanced else 0
         streams = (
             fed("system", config.system, ("system",), PINNED),
             fed("typed", config.typed, READING, config.typed - 1),
@@ -81,13 +82,14 @@ class Listener200(Layout):
             seen("chunk", 1, every=config.every, head="flow"),
             Stream(name="speech", **hearing),
             Stream(
-                name="heard", predicts="heard", marker="<heard>", nothing="<blank>", close="<|im_end|>", **hearing
+                name="heard", predicts="heard", marker="<heard>", nothing="<blank>", close="<|im_end|>", once=once,
+                **hearing,
             ),
             seen("act", 1, deciding, expert=acting, predicts="act", marker="<act>"),
             Stream(
                 name="say", expert=speaking, counter=TEXT, sees=(*LANGUAGE, "playback", "image", "proprio", "act"),
                 tokens=2, keep=config.text, predicts=spoken, marker="<say>", nothing="<silence>", close="<|im_end|>",
-                once=config.every if config.balanced else 0,
+                once=once,
             ),
         )  # fmt: skip
         table = text or TextTable()

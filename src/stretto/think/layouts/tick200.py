@@ -3,7 +3,7 @@
 Two speech embeddings in every tick; up to two `heard` tokens (a running transcript) and up to two `say` tokens; one
 `act` query, answered by `<move>` or `<halt>` and applied at the next control period; what is being played; in every
 second tick two cameras, proprioception and one action chunk, which a flow head reads from the action expert's last
-states; in these ticks one `say` token at most, for a second one takes a pass of its own, and speech needs half as many.
+states; in these ticks one `heard` and one `say` token at most, for a second one takes a pass of its own.
 Speech, typed and heard see each other alone: not even what was said, whose states have seen the pictures. What the arm
 does (picture, proprioception, chunk) follows from what it was told and what it sees, not from what it says. Say
 and act see all.
@@ -27,7 +27,7 @@ class Tick200(Layout):
     class Config(BaseConfig):
         """`text`: older tokens of each text stream that stay visible. `speech`, `pictures`: the same in ticks.
         `system`, `typed`: most tokens of the system prompt and of one typed text. `camera_tokens`: of one camera.
-        `every`: ticks from picture to picture. `balanced`: at most one token is said beside pictures.
+        `every`: ticks from picture to picture. `balanced`: at most one token is heard, and one said, beside pictures.
         """
 
         tick_s: float = 0.2
@@ -47,7 +47,9 @@ class Tick200(Layout):
             return cls(system=4, typed=4, text=6, speech=3, camera_tokens=2, pictures=1)
 
     def __init__(self, config: Config, text: TextTable | None = None) -> None:
-        def slot(name: str, sees: tuple[str, ...], marker: str, nothing: str, once: int = 0) -> Stream:
+        once = config.every if config.balanced else 0
+
+        def slot(name: str, sees: tuple[str, ...], marker: str, nothing: str) -> Stream:
             return Stream(
                 name=name, expert="language", counter=TEXT, sees=sees, tokens=2, keep=config.text,
                 predicts="text", marker=marker, nothing=nothing, close="<|im_end|>", once=once,
@@ -57,7 +59,6 @@ class Tick200(Layout):
             return Stream(name=name, expert="action", counter=TIME, sees=sees, tokens=tokens, **rest)
 
         pictures: dict[str, Any] = {"every": config.every, "keep": config.pictures}
-        once = config.every if config.balanced else 0
         streams = (
             Stream(name="system", expert="language", counter=TEXT, sees=("system",), tokens=config.system, keep=PINNED),
             Stream(
@@ -70,7 +71,7 @@ class Tick200(Layout):
             seen("proprio", 1, **pictures),
             seen("chunk", 1, every=config.every, head="flow"),
             seen("act", 1, (*LANGUAGE, *ARM, "playback", "act"), predicts="act", marker="<act>"),
-            slot("say", (*LANGUAGE, "playback", "image", "proprio", "act"), "<say>", "<silence>", once),
+            slot("say", (*LANGUAGE, "playback", "image", "proprio", "act"), "<say>", "<silence>"),
         )
         super().__init__(
             name="tick200",

@@ -309,10 +309,8 @@ def plan_of(network: Network, said: Said) -> Plan:
             ticks.append(TickPlan(content={"typed": ids[: layout["typed"].tokens]}, said={"act": [halt]}))
         else:
             words = [*ids, layout.token("heard", "close")] if text[-1] in MARKS else ids
-            size = layout["heard"].tokens
-            ticks += [
-                TickPlan(said={"heard": words[at : at + size], "act": [halt]}) for at in range(0, len(words), size)
-            ]
+            parts = layout["heard"].spread(words, len(ticks))
+            ticks += [TickPlan(said={"heard": part, "act": [halt]}) for part in parts]
     every = layout["image"].every
     ticks += [TickPlan(said={"act": [halt]})] * (-len(ticks) % every)
     seen: dict[str, int | Sequence[int]] = {}

@@ -172,13 +172,12 @@ class Episodes(Configurable):
         say: list[list[int]] = [[] for _ in range(ticks)]
         free = 0
         for tick, text in labels.say:
-            tokens = [*self.encode(text), self._close["say"]]
             free = max(free, tick)
-            while tokens:
-                most = self.layout["say"].most(free)
-                if free < ticks:
-                    say[free] = tokens[:most]
-                tokens, free = tokens[most:], free + 1
+            parts = self.layout["say"].spread([*self.encode(text), self._close["say"]], free)
+            for place, part in enumerate(parts, free):
+                if place < ticks:
+                    say[place] = list(part)
+            free += len(parts)
         return say
 
     def _kept(
