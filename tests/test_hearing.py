@@ -33,6 +33,7 @@ from stretto.train.device import Device
 from stretto.train.hear import LISTENING, Hear, run_freely
 from stretto.train.hear_batches import Batches, Sessions
 from stretto.train.hear_features import Job, Maker, make_shards
+from stretto.train.hear_letters import ALPHABET, Frames, Letters, spelled
 from test_duplex_agent import context, observation
 
 SIZES = ("debug", "debug-listener")
@@ -276,7 +277,7 @@ def test_streaming_equals_the_whole_masked_sequence(shards, kind):
     hearing = Forced(network, asks.rows[:, 8].tolist())
     run_freely(hearing, sessions, [0], [1, 7])
     batch = batches.of([0], None)
-    whole = stage.scores(batch.tokens, batch.features, stage.sights(batch.tokens))[0]
+    whole = stage.scores(batch.tokens, stage.states(batch.tokens, batch.features, stage.sights(batch.tokens)))[0]
     stepped = torch.stack(hearing.seen)
     said = torch.isfinite(whole[0])
     assert stepped.shape == whole.shape
@@ -317,7 +318,8 @@ def test_the_loss_reaches_the_hearing_half_and_nothing_else(shards, kind):
     reached = {name for name, weight in network.named_parameters() if weight.grad is not None and weight.grad.any()}
     assert reached
     assert reached <= set(stage.parameters())
-    assert {"recall", "precision"} <= set(told)
+    assert {"recall", "precision", "letters"} <= set(told)
+    assert stage.letters.out.weight.grad.any()
     if kind == "debug-listener":
         assert not any(name.startswith(("backbone.experts.language", "tables.text")) for name in reached)
         assert any(name.startswith("backbone.experts.listening") for name in reached)
@@ -329,13 +331,61 @@ def test_scoring_some_tokens_is_scoring_all_and_choosing(shards):
     batch = stage.batch(0, 0)
     among, targets = stage._among(batch.targets, torch.Generator().manual_seed(1))
     assert len(among) < stage.size
-    sights = stage.sights(batch.tokens)
-    some = stage.scores(batch.tokens, batch.features, sights, among)
-    every = stage.scores(batch.tokens, batch.features, sights)
+    states = stage.states(batch.tokens, batch.features, stage.sights(batch.tokens))
+    some, every = stage.scores(batch.tokens, states, among), stage.scores(batch.tokens, states)
     columns = torch.cat([among, torch.arange(stage.size, every.shape[-1])])
     assert torch.allclose(some, every[..., columns])
     asked = batch.targets >= 0
     assert torch.equal(columns[targets[asked]], batch.targets[asked])
+
+
+def test_letters_are_read_where_the_ear_knows_what_followed():
+    """Of a tick of ten frames it hands on the one before, too, so a word from 0.2 to 0.4 s is read in tick 2."""
+    frames = Frames.of(size("debug").ear)
+    assert (frames.each, frames.settled, frames.behind) == (10, 1, 10)
+    assert frames.span(0.2, 0.4) == (20, 10)
+    plainly = Frames.of(replace(size("debug").ear, behind_s=0.0))
+    assert (plainly.each, plainly.settled, plainly.span(0.2, 0.41)) == (5, 2, (10, 11))
+
+
+@torch.no_grad()
+def test_the_loss_of_letters_is_of_those_of_a_word_in_its_own_time():
+    frames = Frames(each=10, settled=1, behind=10)
+    letters = Letters(10 * 27, frames, embeddings=2)
+    letters.out.weight.copy_(torch.eye(270))
+    letters.out.bias.zero_()
+    states = torch.zeros(1, 6, 270)
+    states.view(1, 3, 2, 10, 27)[..., 0] = 20.0
+    spoken = states.view(1, 3, 2, 10, 27)[0, 1, 0]
+    for frame, letter in ((2, "g"), (4, "o")):
+        spoken[frame, 0], spoken[frame, 1 + ALPHABET.index(letter)] = 0.0, 20.0
+    read = [
+        float(letters.loss(states, spelled([[word]], frames, 3))) for word in (("Go!", 0.02, 0.12), ("Go", 0.2, 0.3))
+    ]
+    assert read[0] < 0.01 < 5 < read[1]
+    assert not len(spelled([[("go", 0.3, 0.5), ("7", 0.0, 0.1)]], frames, 3).first), "cut off, and without letters"
+    assert float(letters.loss(states, spelled([[]], frames, 3))) == 0
+
+
+@pytest.mark.parametrize("kind", SIZES)
+@torch.no_grad()
+def test_letters_of_a_word_are_read_before_it_can_be_fed_back(shards, kind):
+    network, sessions, batches = made(shards, kind)
+    stage = stage_of(network, sessions, batches)
+    batch, heard = batches.of([0], None), network.layout.index["heard"]
+    speech = batch.tokens.stream == network.layout.index["speech"]
+    words = spelled(batch.words, stage.letters.frames, sessions.ticks)
+    assert len(words.first) > 3
+    seen = []
+    for shift in (0, 1):
+        other = replace(
+            batch.tokens, id=torch.where(batch.tokens.stream == heard, batch.tokens.id + shift, batch.tokens.id)
+        )
+        seen.append(stage.letters(stage.states(other, batch.features, stage.sights(other))[:, speech])[0])
+    changed = (seen[0] != seen[1]).any(-1)
+    first = int(torch.nonzero(changed)[0])
+    spoken = int(words.first[0] + words.frames[0])
+    assert first >= spoken, "what is fed back of the first word comes behind its last frame"
 
 
 def test_a_listening_expert_learns_a_minute_of_beeps(shards):
@@ -416,7 +466,7 @@ def test_a_word_stands_when_its_last_token_does_and_marks_change_no_time(shards)
     reader.hearing = Forced(network, [nothing, 3, nothing, 4, 5, 6, nothing, 7, batches.close, 3])
     words = reader.words(np.zeros(7 * 3_200 - 5, np.float32))
     assert [(word.text, word.t) for word in words[:3]] == [("Put", 0.4), ("the", 0.6), ("bowl.", 0.8)]
-    assert (words[3].closes, words[3].t) == (True, 1.0)
+    assert (words[3].closes, words[3].t) == (True, 1.2)
     assert words[4].text == "Put"
 
 
@@ -437,11 +487,11 @@ def test_the_agent_with_a_listening_expert_reads_what_it_hears(shards):
     layout = size("debug-listener").layout.build()
     words, close = [11, 12], layout.token("heard", "close")
     ticks = [TickPlan(said={"heard": words, "act": [2]}), TickPlan(said={"heard": [close], "act": [2]})]
-    plan = write(layout, [*ticks, TickPlan(said={"act": [2]})], system=[1])
+    plan = write(layout, [*ticks, TickPlan(said={"act": [2]})], system=[1], first_tick=1)
     read = [(row.tick, row.id) for row in plan.rows if row.stream == layout.index["read"]]
     names = ("<|im_start|>", "user", "<line>", "<|im_end|>")
     begin, user, line, end = (layout.vocabularies["text"].id(name) for name in names)
-    assert read == [(1, begin), (1, user), (1, line), (1, 11), (1, 12), (2, end), (2, line)]
+    assert read == [(2, begin), (2, user), (2, line), (2, 11), (2, 12), (3, end), (3, line)]
     places = [row.text for row in plan.rows if row.stream == layout.index["read"]]
     assert places == list(range(1, 8)), "one after the other, whatever was heard meanwhile"
 
@@ -497,8 +547,8 @@ def test_the_whole_agent_steps_and_forks_with_a_listening_expert():
     for tick in range(4):
         _, state = agent.step(observation(tick), state)
     counts = dict(zip(network.layout.index, state.cursor.counts, strict=True))
-    assert counts["heard"] == 8
-    assert counts["read"] == 3 + 6, "the beginning of a turn, and all that was heard but in this tick"
+    assert counts["heard"] == 6, "one beside pictures, else two"
+    assert counts["read"] == 3 + 4, "the beginning of a turn, and all that was heard but in this tick"
     forked = agent.fork(state)
     one, _ = agent.step(observation(4), state)
     two, _ = agent.step(observation(4), forked)

@@ -4,14 +4,15 @@ Two ways, one setting apart. With a listening expert (layout `listener200`) that
 matrices are trained and nothing of the language model is computed. Without (layout `tick200`), adapters on the language
 expert learn to read. Either way the loss is the cross-entropy of every ask against what is right given what was fed
 back (train/hear_batches.py), nothing weighted by `silence`; in some of the steps a part of what is fed back is the
-model's own best guess of a pass without gradient.
+model's own best guess of a pass without gradient. Beside it, weighted by `letters`, the letters of each word are read
+from the states of speech (train/hear_letters.py).
 
 Scores are over all tokens that the corpora have and `negatives` others drawn anew each step, because the whole table of
 49 152 rows would cost more than the expert; 0 takes the whole table.
 
-Logs `loss`; `recall` and `precision` of hearing a token at an ask, whichever it is (begin-of-word decisions, from step
-1 on); `right`: of the tokens, those that are the right ones. Validation: word error of free running on development
-sessions.
+Logs `loss`; `letters`, the loss of a letter; `recall` and `precision` of hearing a token at an ask, whichever it is
+(begin-of-word decisions, from step 1 on); `right`: of the tokens, those that are the right ones. Validation: word error
+of free running on development sessions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ from stretto.think.backbone import Sight, Sights
 from stretto.think.tokens import Tokens
 from stretto.think.visibility import Rule
 from stretto.train.hear_batches import Batch, Batches, Sessions
+from stretto.train.hear_letters import Frames, Letters, spelled
 
 LISTENING = (
     "backbone.experts.listening.",
@@ -47,6 +49,9 @@ LISTENING = (
 
 READING = ("adapter.", "tables.text.own", "tables.text.bias", "place.speech", "when.language")
 """What is trained without one, beside the adapters on the language expert."""
+
+LETTERS = "letters."
+"""How the names of the readout's weights begin, which are not the network's."""
 
 
 def is_trained(network: Network, name: str) -> bool:
@@ -64,7 +69,7 @@ class Hear(Configurable):
     class Config(BaseConfig):
         """`silence`: weight of an ask to which nothing is the answer. `own`: share of steps with the model's own words
         fed back, in `owned` of the places. `negatives`: see above. `held`: sessions of a validation, `together` at
-        once. `blur`: noise on the ear's features, in units of each channel's spread.
+        once. `blur`: noise on the ear's features, in units of each channel's spread. `letters`: weight of their loss.
         """
 
         silence: float = 0.6
@@ -72,6 +77,7 @@ class Hear(Configurable):
         owned: float = 0.5
         negatives: int = 1_024
         blur: float = 0.1
+        letters: float = 0.3
         held: int = 24
         together: int = 24
 
@@ -90,6 +96,11 @@ class Hear(Configurable):
             weight.requires_grad_(is_trained(network, name))
         network.to(self.device)
         self.expert = batches.expert
+        width = network.backbone.config.experts[self.expert].width
+        embeddings = network.layout["speech"].tokens
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.letters = Letters(width, Frames.of(network.config.ear), embeddings).to(self.device)
         self.vocabulary = network.layout["heard"].predicts
         self.size = network.layout.vocabularies[self.vocabulary].table.size
         self.rule = Rule(network.layout)
@@ -99,8 +110,9 @@ class Hear(Configurable):
         self.known = torch.cat([known, torch.tensor([batches.close])]).unique()
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """The hearing half."""
-        return {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
+        """The hearing half, and the readout of letters."""
+        ours = {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
+        return ours | {f"{LETTERS}{name}": weight for name, weight in self.letters.named_parameters()}
 
     def batch(self, step: int, part: int) -> Batch:
         """Drawn from (step, part)."""
@@ -116,27 +128,35 @@ class Hear(Configurable):
         sights = self.sights(tokens)
         if torch.rand((), generator=generator, device=generator.device) < c.own:
             tokens = self._own(tokens, features, sights, among, generator)
-        scores = self.scores(tokens, features, sights, among)
+        states = self.states(tokens, features, sights)
+        scores = self.scores(tokens, states, among)
         asked, wanted = scores[targets >= 0], targets[targets >= 0]
         nothing = len(among) + self.batches.nothing - self.size
         weight = torch.where(wanted == nothing, c.silence, 1.0)
         loss = (F.cross_entropy(asked, wanted, reduction="none") * weight).sum() / weight.sum()
+        words = spelled(batch.words, self.letters.frames, self.batches.sessions.ticks).to(self.device)
+        letters = self.letters.loss(states[:, tokens.stream == self.network.layout.index["speech"]], words)
         best = asked.detach().argmax(-1)
         said, spoken = best != nothing, wanted != nothing
         both = (said & spoken).sum()
-        return loss, {
+        return loss + c.letters * letters, {
+            "letters": letters.detach(),
             "recall": both / spoken.sum().clamp(min=1),
             "precision": both / said.sum().clamp(min=1),
             "right": ((best == wanted) & spoken).sum() / spoken.sum().clamp(min=1),
         }
 
-    def scores(self, tokens: Tokens, features: Tensor, sights: Sights, among: Tensor | None = None) -> Tensor:
-        """Scores of every ask (batch, asks, tokens), those of `among` and our own."""
+    def states(self, tokens: Tokens, features: Tensor, sights: Sights) -> Tensor:
+        """Last states of all tokens (batch, tokens, width)."""
         network, name = self.network, self.expert
         inputs = network.embed({name: tokens}, {"speech": network.adapter(features)})
         wide = torch.float64 if network.query.dtype == torch.float64 else torch.float32
         turns = {name: network.backbone.turns(name, tokens, wide)}
-        states = network.backbone.through(inputs, sights, turns, _Own(name))[name]
+        return network.backbone.through(inputs, sights, turns, _Own(name))[name]
+
+    def scores(self, tokens: Tokens, states: Tensor, among: Tensor | None = None) -> Tensor:
+        """Scores of every ask (batch, asks, tokens), those of `among` and our own."""
+        network = self.network
         here = tokens.stream == network.layout.index["heard"]
         found = network.tables[self.vocabulary].logits(states[:, here], among)  # type: ignore[operator]
         size = self.size if among is None else len(among)
@@ -172,7 +192,7 @@ class Hear(Configurable):
         self, tokens: Tokens, features: Tensor, sights: Sights, among: Tensor, generator: torch.Generator
     ) -> Tokens:
         """The tokens with some of what is fed back replaced by what the model would have heard there."""
-        scores = self.scores(tokens, features, sights, among)
+        scores = self.scores(tokens, self.states(tokens, features, sights), among)
         guess = scores[..., : len(among)].argmax(-1)  # a token, whether or not it would have kept silent
         heard = tokens.stream == self.network.layout.index["heard"]
         ids = tokens.id[:, heard]

@@ -20,6 +20,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,12 +38,13 @@ from stretto.think.tokens import Tokens
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """`features` (batch, ticks * embeddings, width); `targets` (batch, asks), -1 for padding; `ends`: whether what the
-    ask hears is heard (fed back) as a token at all."""
+    """`features` (batch, ticks * embeddings, width); `targets` (batch, asks), -1 for padding; `words`: per session
+    [word, start, end]."""
 
     features: Tensor
     tokens: Tokens
     targets: Tensor
+    words: Sequence[Sequence[Any]]
 
 
 class Sessions:
@@ -146,6 +148,7 @@ class Batches(Configurable):
             features=self.sessions.features(numbers).flatten(1, 2),
             tokens=self._tokens(asks),
             targets=_padded([some.rows[:, 8] for some in asks], -1),
+            words=[self.sessions.words[number] for number in numbers],
         )
 
     def asks(self, labels: Sequence[Label], ticks: int, rng: np.random.Generator | None) -> Asks:

@@ -1,0 +1,109 @@
+"""Letters of what is said, read from the states of speech: an auxiliary loss that teaches to hear, only while training.
+
+A word is one answer among fifty thousand, two or three times a second. Its letters are a dozen answers a second among
+26, and words that were never heard are made of them too. So each word's letters should be found, in their order, in the
+states of the speech between its beginning and its end: of those embeddings that know what followed (the oldest tick
+that the ear hands on), which is before the word can have been fed back as heard, so nothing can be copied from there.
+The readout is no part of the network that is saved.
+
+Source: connectionist temporal classification (Graves et al., 2006), beside a decoder as in joint CTC-attention (Kim et
+al., 2017), but word by word, for the times of words are known. Needs: torch. Does not know how batches are drawn.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from stretto.listen.encoders.whisper import FRAME, WhisperEncoder
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+"""What is told apart, numbered from 1 on; 0 is none of them."""
+
+FRAME_S = FRAME / 16_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """Which sound is read where: `each` frames of 20 ms from an embedding, the first `settled` embeddings of a tick,
+    whose sound is `behind` frames older than the tick's."""
+
+    each: int
+    settled: int
+    behind: int
+
+    @classmethod
+    def of(cls, ear: WhisperEncoder.Config) -> "Frames":
+        """Those of an ear."""
+        settled = ear.embeddings_per_tick * ear.tick_frames // ear.given_frames
+        return cls(each=ear.tick_frames // settled, settled=settled, behind=ear.given_frames - ear.tick_frames)
+
+    def span(self, start: float, end: float) -> tuple[int, int]:
+        """First frame, and how many, of what sounds from `start` to `end` seconds."""
+        first, last = math.floor(start / FRAME_S), math.ceil(round(end / FRAME_S, 6))
+        return first + self.behind, last - first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spelled:
+    """Words: the session of each, its first frame, its frames, how many letters it has, and which."""
+
+    session: Int[Tensor, " words"]
+    first: Int[Tensor, " words"]
+    frames: Int[Tensor, " words"]
+    size: Int[Tensor, " words"]
+    letters: Int[Tensor, "words longest"]
+
+    def to(self, device: torch.device) -> "Spelled":
+        """The same on a device."""
+        return Spelled(**{name: getattr(self, name).to(device) for name in self.__dataclass_fields__})
+
+
+def spelled(sessions: Sequence[Sequence[Any]], frames: Frames, ticks: int) -> Spelled:
+    """The words [word, start, end] of sessions of so many ticks that end before the last frame that is read."""
+    rows: list[list[int]] = []
+    letters: list[Tensor] = []
+    for number, words in enumerate(sessions):
+        for word, start, end in words:
+            found = [ALPHABET.index(letter) + 1 for letter in str(word).lower() if letter in ALPHABET]
+            first, count = frames.span(start, end)
+            if found and first + count <= ticks * frames.each * frames.settled:
+                rows.append([number, first, count, len(found)])
+                letters.append(torch.tensor(found))
+    table = torch.tensor(rows, dtype=torch.int64).reshape(-1, 4)
+    padded = nn.utils.rnn.pad_sequence(letters, batch_first=True) if letters else torch.zeros(0, 1, dtype=torch.int64)
+    return Spelled(session=table[:, 0], first=table[:, 1], frames=table[:, 2], size=table[:, 3], letters=padded)
+
+
+class Letters(nn.Module):
+    """The letter that is spoken in each frame, by the states of speech."""
+
+    def __init__(self, width: int, frames: Frames, embeddings: int) -> None:
+        """`embeddings` of a tick."""
+        super().__init__()
+        self.frames, self.embeddings = frames, embeddings
+        self.out = nn.Linear(width, frames.each * (1 + len(ALPHABET)))
+
+    def forward(self, states: Float[Tensor, "batch speech width"]) -> Float[Tensor, "batch frames letters"]:
+        """Logarithms of their chances; `speech` is ticks times embeddings."""
+        settled = states.unflatten(1, (-1, self.embeddings))[:, :, : self.frames.settled]
+        scores = self.out(settled).unflatten(-1, (self.frames.each, -1))
+        return F.log_softmax(scores.flatten(1, 3).float(), -1)
+
+    def loss(self, states: Float[Tensor, "batch speech width"], words: Spelled) -> Float[Tensor, ""]:
+        """Of a letter in the mean, 0 where there is none; words with more letters than frames do not count."""
+        if not len(words.first):
+            return states.sum() * 0
+        longest = torch.arange(int(words.frames.max()), device=states.device)
+        chances = self(states)
+        places = (words.first[:, None] + longest).clamp(max=chances.shape[1] - 1)
+        chances = chances[words.session[:, None], places]
+        total = F.ctc_loss(
+            chances.transpose(0, 1), words.letters, words.frames, words.size, reduction="sum", zero_infinity=True
+        )
+        return total / words.size.sum()
