@@ -42,7 +42,7 @@ def _espeak(variant: str) -> Speaker:
 
 
 SPEAKERS: dict[str, Speaker] = {
-    "piper-joe": Speaker(voice="piper", splits=("train", "test"), share=3.0, pitched=False),
+    "piper-joe": Speaker(voice="piper", splits=("train", "test"), share=6.0, pitched=False),
     "flite-awb": Speaker(voice="flite", splits=("train",), settings={"voice": "awb"}, share=1.5),
     "flite-rms": Speaker(voice="flite", splits=("train",), settings={"voice": "rms"}, share=1.5),
     "espeak-m1": _espeak("m1"),
