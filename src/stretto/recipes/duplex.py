@@ -188,8 +188,7 @@ class DuplexTraining(Configurable):
 
     @staticmethod
     def _truly(network: Network, sessions: Sequence[Session]) -> list[list[list[int]]]:
-        close = network.layout.token("heard", "close")
-        return [heard_truly(session, lambda text: encode(network, text), close) for session in sessions]
+        return [heard_truly(session, lambda text: encode(network, text), network.layout) for session in sessions]
 
 
 def assembled(name: str, policy: str = "", hear: str = "") -> Network:

@@ -53,8 +53,9 @@ class Batch:
     proprio: Tensor
 
 
-def heard_truly(session: Session, encode: Encode, close: int, delay: int = 1, most: int = 2) -> list[list[int]]:
-    """What a perfect ear would have heard: the words, `delay` ticks after each was spoken, `most` tokens a tick."""
+def heard_truly(session: Session, encode: Encode, layout: Layout, delay: int = 1) -> list[list[int]]:
+    """What a perfect ear would have heard: the words, `delay` ticks after each was spoken, as many tokens as fit."""
+    slot, close = layout["heard"], layout.token("heard", "close")
     due: list[tuple[int, int]] = []
     for line in session.lines:
         words = [Word(word.text, word.start, word.end) for word in line.words]
@@ -63,7 +64,7 @@ def heard_truly(session: Session, encode: Encode, close: int, delay: int = 1, mo
     heard: list[list[int]] = []
     for tick in range(session.ticks):
         heard.append([])
-        while due and due[0][0] <= tick and len(heard[-1]) < most and close not in heard[-1]:
+        while due and due[0][0] <= tick and len(heard[-1]) < slot.most(tick) and close not in heard[-1]:
             heard[-1].append(due.pop(0)[1])
     return heard
 
