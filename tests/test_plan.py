@@ -105,8 +105,11 @@ def refused(text, **tick):
         write(LAYOUT, [TickPlan(**{"said": {"act": [MOVE]}, **tick})])
 
 
-def test_more_than_a_slot_can_say_is_refused():
-    refused("'heard'.*1 of the 2 tokens it says in tick 0.*at most 1", said={"act": [MOVE], "heard": [5, 6]})
+@pytest.mark.parametrize("slot", ["heard", "say"])
+def test_more_than_a_slot_can_say_is_refused(slot):
+    refused(f"'{slot}'.*1 of the 2 tokens it says in tick 0.*at most 1", said={"act": [MOVE], slot: [5, 6]})
+    with pytest.raises(StrettoError, match=f"'{slot}'.*1 of the 3 tokens it says in tick 1.*at most 2"):
+        write(LAYOUT, [TickPlan(said={"act": [MOVE], slot: [5, 6, 7]})], first_tick=1)
 
 
 def test_what_comes_after_the_end_of_an_utterance_is_refused():

@@ -20,12 +20,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from stretto.core.signals import HEARING_RATE
 from stretto.listen.encoders.whisper import FRAME, WhisperEncoder
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 """What is told apart, numbered from 1 on; 0 is none of them."""
 
-FRAME_S = FRAME / 16_000
+FRAME_S = FRAME / HEARING_RATE
 
 
 @dataclass(frozen=True, kw_only=True)
