@@ -154,7 +154,7 @@ def reload_and_second_tab(page, second, address):
     assert second.is_disabled("#line")
     assert second.is_disabled("#mic")
     assert second.is_enabled("#stop")
-    assert "You may watch" in second.inner_text("#notice")
+    second.evaluate("stretto.sound.dispatchEvent(new CustomEvent('played', { detail: 1 }))")
     page.reload()
     page.wait_for_selector('body[data-role="owner"][data-held]')
     second.wait_for_selector('body[data-role="watcher"]')
@@ -162,6 +162,8 @@ def reload_and_second_tab(page, second, address):
     page.wait_for_selector("body:not([data-held])")
     second.keyboard.press("Escape")
     page.wait_for_selector("#held:not([hidden])")
+    second.wait_for_selector("#held:not([hidden])")
+    assert "You may watch" in second.inner_text("#notice"), "a watcher that hears the robot is told off"
     page.close()
     second.click("#notice-act")
     second.wait_for_selector('body[data-role="owner"]')

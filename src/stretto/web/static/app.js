@@ -149,7 +149,10 @@ wire.on("response.audio_transcript.delta", (event) => {
 wire.on("response.audio.done", ({ response_id, t }) => close(response_id, t));
 wire.on("output_audio_buffer.cleared", ({ response_id, t }) => close(response_id, t, true));
 wire.on("response.audio_transcript.done", (event) => talk.end(event));
-sound.addEventListener("played", ({ detail }) => talk.heard(detail));
+sound.addEventListener("played", ({ detail }) => {
+  talk.heard(detail);
+  if (status.role === "owner") wire.send("output_audio_buffer.played", { played_t: Math.max(0, detail) });
+});
 sound.addEventListener("muted", () => { if (!noticed) notice("The robot is speaking. Touch the page to hear it.", "muted"); });
 
 function close(id, t, cut = false) {

@@ -26,10 +26,7 @@ export class Sound extends EventTarget {
     await this.context.audioWorklet.addModule(new URL("sound-worklets.js", import.meta.url));
     this.mouth = new AudioWorkletNode(this.context, "stretto-mouth", { numberOfInputs: 0, outputChannelCount: [1] });
     this.mouth.connect(this.context.destination);
-    this.mouth.port.onmessage = ({ data }) => {
-      this.wire.send("output_audio_buffer.played", { played_t: Math.max(0, data.played) });
-      this.dispatchEvent(new CustomEvent("played", { detail: data.played }));
-    };
+    this.mouth.port.onmessage = ({ data }) => this.dispatchEvent(new CustomEvent("played", { detail: data.played }));
   }
 
   async hear({ delta, t }) {
