@@ -277,7 +277,9 @@ def test_streaming_equals_the_whole_masked_sequence(shards, kind):
     hearing = Forced(network, asks.rows[:, 8].tolist())
     run_freely(hearing, sessions, [0], [1, 7])
     batch = batches.of([0], None)
-    whole = stage.scores(batch.tokens, stage.states(batch.tokens, batch.features, stage.sights(batch.tokens)))[0]
+    whole = stage.scores(
+        batch.tokens, stage.states(batch.tokens, stage.hear(batch.features)[0], stage.sights(batch.tokens))
+    )[0]
     stepped = torch.stack(hearing.seen)
     said = torch.isfinite(whole[0])
     assert stepped.shape == whole.shape
@@ -318,8 +320,10 @@ def test_the_loss_reaches_the_hearing_half_and_nothing_else(shards, kind):
     reached = {name for name, weight in network.named_parameters() if weight.grad is not None and weight.grad.any()}
     assert reached
     assert reached <= set(stage.parameters())
-    assert {"recall", "precision", "letters"} <= set(told)
-    assert stage.letters.out.weight.grad.any()
+    places = {"states", "grains"} if network.config.grain else {"states"}
+    assert {"recall", "precision"} | {f"letters_{place}" for place in places} <= set(told)
+    assert set(stage.letters) == places
+    assert all(letters.out.weight.grad.any() for letters in stage.letters.values())
     if kind == "debug-listener":
         assert not any(name.startswith(("backbone.experts.language", "tables.text")) for name in reached)
         assert any(name.startswith("backbone.experts.listening") for name in reached)
@@ -331,7 +335,7 @@ def test_scoring_some_tokens_is_scoring_all_and_choosing(shards):
     batch = stage.batch(0, 0)
     among, targets = stage._among(batch.targets, torch.Generator().manual_seed(1))
     assert len(among) < stage.size
-    states = stage.states(batch.tokens, batch.features, stage.sights(batch.tokens))
+    states = stage.states(batch.tokens, stage.hear(batch.features)[0], stage.sights(batch.tokens))
     some, every = stage.scores(batch.tokens, states, among), stage.scores(batch.tokens, states)
     columns = torch.cat([among, torch.arange(stage.size, every.shape[-1])])
     assert torch.allclose(some, every[..., columns])
@@ -343,6 +347,8 @@ def test_letters_are_read_where_the_ear_knows_what_followed():
     """Of a tick of ten frames it hands on the one before, too, so a word from 0.2 to 0.4 s is read in tick 2."""
     frames = Frames.of(size("debug").ear)
     assert (frames.each, frames.settled, frames.behind) == (10, 1, 10)
+    grains = Frames.of(size("debug").ear, grains=2)
+    assert (grains.each, grains.states, grains.settled, grains.behind) == (5, 4, 2, 10)
     assert frames.span(0.2, 0.4) == (20, 10)
     plainly = Frames.of(replace(size("debug").ear, behind_s=0.0))
     assert (plainly.each, plainly.settled, plainly.span(0.2, 0.41)) == (5, 2, (10, 11))
@@ -350,8 +356,8 @@ def test_letters_are_read_where_the_ear_knows_what_followed():
 
 @torch.no_grad()
 def test_the_loss_of_letters_is_of_those_of_a_word_in_its_own_time():
-    frames = Frames(each=10, settled=1, behind=10)
-    letters = Letters(10 * 27, frames, embeddings=2)
+    frames = Frames(each=10, states=2, settled=1, behind=10)
+    letters = Letters(10 * 27, frames)
     letters.out.weight.copy_(torch.eye(270))
     letters.out.bias.zero_()
     states = torch.zeros(1, 6, 270)
@@ -374,14 +380,15 @@ def test_letters_of_a_word_are_read_before_it_can_be_fed_back(shards, kind):
     stage = stage_of(network, sessions, batches)
     batch, heard = batches.of([0], None), network.layout.index["heard"]
     speech = batch.tokens.stream == network.layout.index["speech"]
-    words = spelled(batch.words, stage.letters.frames, sessions.ticks)
+    letters, embedded = stage.letters["states"], stage.hear(batch.features)[0]
+    words = spelled(batch.words, letters.frames, sessions.ticks)
     assert len(words.first) > 3
     seen = []
     for shift in (0, 1):
         other = replace(
             batch.tokens, id=torch.where(batch.tokens.stream == heard, batch.tokens.id + shift, batch.tokens.id)
         )
-        seen.append(stage.letters(stage.states(other, batch.features, stage.sights(other))[:, speech])[0])
+        seen.append(letters(stage.states(other, embedded, stage.sights(other))[:, speech])[0])
     changed = (seen[0] != seen[1]).any(-1)
     first = int(torch.nonzero(changed)[0])
     spoken = int(words.first[0] + words.frames[0])

@@ -12,8 +12,11 @@ from stretto.core.errors import StrettoError
 from stretto.think.backbone import Backbone
 from stretto.think.cursor import Cursor
 from stretto.think.expert import ExpertConfig
+from stretto.think.layout import TextTable, Vocabulary
 from stretto.think.layouts.tick200 import Tick200
 from stretto.think.llama import LLAMA31_8B, SMOLLM2_1_7B, SMOLLM2_135M
+from stretto.think.spelling import FEATURES, codes
+from stretto.think.table import BorrowedTable, TokenTable
 from stretto.think.table import scores as scores_of
 from stretto.think.tokens import gather
 
@@ -290,3 +293,51 @@ def test_on_real_weights_stepping_equals_the_whole_and_ten_hours_change_nothing(
         states = stepped(tiny.backbone, tiny.layout, [session], given)[0]
         assert float((scored(tiny, session, states) - at_once).abs().max()) < bar
     assert worst([list(flats(tiny, late)["language"][0])], [list(given["language"][0])]) == 0
+
+
+# Spelling
+
+
+def test_tokens_are_told_apart_by_letters_from_the_front_and_from_the_end():
+    rows = codes([b" stove", b" Stove", b"stove", b" stone", b"", b" refrigerators", b" refrigerator"])
+    assert rows.shape == (7, FEATURES)
+    apart = [int((rows[0] != row).sum()) for row in rows[1:4]]
+    assert apart == [1, 1, 6], "a capital, a space; one letter from the front, one from the end, and which there are"
+    assert not rows[4].any(), "a special token is spelled by nothing"
+    assert not torch.equal(rows[5], rows[6])
+    assert len({tuple(row.tolist()) for row in rows}) == 7
+
+
+def test_a_narrow_expert_scores_the_tokens_it_borrows_by_their_letters_too():
+    text = TextTable(size=4, ids={}, spelled=(b"", b" bowl", b" bowls", b" plate"))
+    lender = TokenTable(Vocabulary(expert="language", names=(), table=text), 8)
+    heard = Vocabulary(expert="listening", names=("<heard>",), table=text, borrows="text")
+    table = BorrowedTable(heard, 6, lender, 8)
+    states = torch.randn(1, 2, 6)
+    every = table.logits(states)
+    assert torch.allclose(table.logits(states, torch.tensor([2, 3])), every[..., [2, 3, 4]], atol=1e-6)
+    assert torch.allclose(scores_of([table], [states])[0], every, atol=1e-6)
+    with torch.no_grad():
+        table.letters.weight += 1.0
+    longer = table.logits(states) - every
+    assert not torch.allclose(longer[..., 1], longer[..., 2])
+    assert torch.allclose(longer[..., 0], torch.zeros(1, 2), atol=1e-5)
+    assert torch.allclose(longer[..., 4], torch.zeros(1, 2), atol=1e-5)
+    assert BorrowedTable(heard, 8, lender, 8).letters is None, "what is as wide as the lender has its meanings"
+
+
+def test_live_a_narrow_expert_spells_as_in_training():
+    spelled = tuple(bytes([97 + n % 26, 97 + n // 26 % 26, 97 + n % 7]) for n in range(64))
+    text = TextTable(size=64, ids={}, spelled=spelled)
+    lender = TokenTable(Vocabulary(expert="language", names=(), table=text), 32)
+    table = BorrowedTable(
+        Vocabulary(expert="listening", names=("<heard>",), table=text, borrows="text"), 16, lender, 32
+    )
+    states = torch.randn(1, 3, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        table.letters.weight *= 30
+        trained = table.logits(states)
+        lender.go_live()
+        table.go_live()
+        live = table.logits(states)
+    assert float((live - trained).norm() / trained.norm()) < 0.02

@@ -13,6 +13,7 @@ from stretto.core.errors import StrettoError
 from stretto.core.sound import at_rate
 from stretto.data.voices import speaker
 from stretto.listen.encoders.adapter import SpeechAdapter
+from stretto.listen.encoders.grains import GrainAdapter
 from stretto.listen.encoders.live import RowInt8, fast
 from stretto.listen.encoders.mel import CEILING, LogMel, mel_filters
 from stretto.listen.encoders.weights import read_variables
@@ -349,3 +350,41 @@ def test_the_tiny_adapter_fits_the_tiny_ear():
 def test_an_adapter_without_width_is_refused():
     with pytest.raises(StrettoError, match=r"SpeechAdapter.Config.hidden of at least 1, got 0"):
         SpeechAdapter.Config(hidden=0)
+
+
+def grain_adapter():
+    return GrainAdapter.Config(width_in=4, grains=3, embeddings=2, width=8, layers=1, width_out=5).build()
+
+
+def test_grains_are_read_alike_wherever_they_stand_in_a_tick():
+    adapter = grain_adapter()
+    features = torch.zeros(1, 2, 12)
+    features[0, 0, 4:8] = sound = torch.randn(4, generator=torch.Generator().manual_seed(0))
+    later = torch.zeros(1, 2, 12)
+    later[0, 1, 0:4] = sound
+    assert torch.allclose(adapter.read(features)[0, 0, 1:3], adapter.read(later)[0, 0, 3:5], atol=1e-6)
+
+
+def test_a_tick_of_grains_hears_no_other_tick():
+    adapter = grain_adapter()
+    features = torch.randn(3, 8, 12, generator=torch.Generator().manual_seed(0))
+    assert adapter(features).shape == (3, 8, 5)
+    assert torch.allclose(adapter(features)[:, 2:4], adapter(features[:, 2:4]), atol=1e-6)
+    with pytest.raises(StrettoError, match=r"multiple of 2, 12\), got \(3, 12\)"):
+        adapter(features[0, :3])
+
+
+def test_grains_of_the_ear_reach_the_adapter_in_the_order_of_time():
+    ear = WhisperEncoder.Config.tiny(behind_s=0.2, grain_s=0.1).build()
+    adapter = GrainAdapter.Config(width_in=32, grains=2, embeddings=2, width=8, layers=1, width_out=5).build()
+    adapter.enter, adapter.layers, adapter.leave = torch.nn.Identity(), torch.nn.ModuleList(), torch.nn.Identity()
+    window = torch.from_numpy(sound(3))[None]
+    frames = ear(ear.mel(window), 20)[0]
+    assert torch.allclose(
+        adapter.read(ear.encode(window))[0, 0], adapter.norm(frames.unflatten(0, (4, 5)).mean(1)), atol=1e-5
+    )
+
+
+def test_a_grain_adapter_without_layers_is_refused():
+    with pytest.raises(StrettoError, match=r"GrainAdapter.Config.layers of at least 1, got 0"):
+        GrainAdapter.Config(layers=0)

@@ -18,6 +18,7 @@ from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
 from stretto.listen.encoders.adapter import SpeechAdapter
+from stretto.listen.encoders.grains import GrainAdapter
 from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.look.encoders.conv import ConvTokens
 from stretto.look.encoders.efficientnet import EfficientNetTokens
@@ -47,7 +48,8 @@ class Network(nn.Module, Configurable):
         """`language`: a pretrained model by name (think/pretrained.py), whose geometry then replaces the language
         expert's; empty is random weights, with the tokenizer's size from `table`. `tied`: the head of a random language
         expert is its embedding. `lora`: rank of the adapters on the language expert, whose own weights then rest; 0 is
-        none. `proprio`: numbers of the robot. `whole`: numbers of an action that the robot takes as -1, 0 or 1 (a
+        none. `grain`: width in which each grain of the ear is read beside its neighbours before they are joined; 0: not
+        at all. `proprio`: numbers of the robot. `whole`: numbers of an action that the robot takes as -1, 0 or 1 (a
         gripper that closes, holds or opens). `seed` draws all that is not loaded.
         """
 
@@ -57,6 +59,7 @@ class Network(nn.Module, Configurable):
         language: str = ""
         tied: bool = True
         lora: int = 0
+        grain: int = 0
         ear: WhisperEncoder.Config = field(default_factory=WhisperEncoder.Config.tiny)
         eye: ConvTokens.Config | EfficientNetTokens.Config = field(default_factory=ConvTokens.Config.tiny)
         head: FlowHead.Config = field(default_factory=FlowHead.Config.tiny)
@@ -103,10 +106,7 @@ class Network(nn.Module, Configurable):
                 lent = width[self.layout.vocabularies[vocabulary.borrows].expert]
                 self.tables[name] = BorrowedTable(vocabulary, width[vocabulary.expert], lender, lent)  # type: ignore[arg-type]
         self.ear: WhisperEncoder = config.ear.build()
-        heard = self.layout["speech"].expert
-        self.adapter: SpeechAdapter = SpeechAdapter.Config(
-            width_in=config.ear.features, width_out=width[heard], hidden=width[heard]
-        ).build()
+        self.adapter: SpeechAdapter | GrainAdapter = _adapter(config, width[self.layout["speech"].expert]).build()
         self.eye: ConvTokens | EfficientNetTokens = config.eye.build()
         self.head: FlowHead = config.head.build()
         self.proprio = NumberEmbedding(config.proprio, width["action"])
@@ -206,6 +206,16 @@ class Network(nn.Module, Configurable):
         for table in self.tables.values():
             table.go_live()  # type: ignore[operator]
         return self.eval()
+
+
+def _adapter(config: Network.Config, width: int) -> SpeechAdapter.Config | GrainAdapter.Config:
+    """Between the ear and an expert of that width."""
+    ear = config.ear
+    if not config.grain:
+        return SpeechAdapter.Config(width_in=ear.features, width_out=width, hidden=width)
+    return GrainAdapter.Config(
+        width_in=ear.width, grains=ear.grains, embeddings=ear.embeddings_per_tick, width=config.grain, width_out=width
+    )
 
 
 def _with_language(backbone: Backbone.Config, shape: LlamaShape) -> Backbone.Config:

@@ -54,7 +54,7 @@ def debug_listener() -> Network.Config:
         "action": ExpertConfig(theta=1_000.0),
         "listening": ExpertConfig(width=24, theta=1_000.0),
     }
-    return replace(debug(), layout=layout, backbone=Backbone.Config(experts=experts))
+    return replace(debug(), layout=layout, backbone=Backbone.Config(experts=experts), grain=16)
 
 
 def tiny_listener() -> Network.Config:
@@ -62,7 +62,7 @@ def tiny_listener() -> Network.Config:
     listening = ExpertConfig(depth=10, width=256, heads=3, kv_heads=3, head=64, ffn=544, theta=10_000.0)
     config = tiny()
     experts = {**config.backbone.experts, "listening": listening}
-    return replace(config, layout=Listener200.Config(), backbone=Backbone.Config(experts=experts))
+    return replace(config, layout=Listener200.Config(), backbone=Backbone.Config(experts=experts), grain=192)
 
 
 def _duplex(config: Network.Config, speaking: int, deciding: int) -> Network.Config:

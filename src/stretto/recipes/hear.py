@@ -145,8 +145,10 @@ class HearTraining(Configurable):
 
     def network_config(self) -> Network.Config:
         """The whole network that is to hear."""
-        config = size(self.config.size + WAYS[self.config.way])
-        return replace(config, lora=self.config.lora if self.config.way == "language" else 0, seed=self.config.seed)
+        c = self.config
+        grain = size(c.size + WAYS["listener"]).grain
+        config = size(c.size + WAYS[c.way])
+        return replace(config, lora=c.lora if c.way == "language" else 0, grain=grain, seed=c.seed)
 
     def kit(self, out: Path, whole: Network.Config) -> Kit | None:
         """What hearing needs of the language model, from its package, or from the folder where there is none."""

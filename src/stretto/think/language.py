@@ -43,9 +43,10 @@ def config_of(shape: LlamaShape) -> ExpertConfig:
 
 
 def table_of(text: Text) -> TextTable:
-    """What a layout must know of a tokenizer: special tokens, and those with which a turn of a person begins."""
+    """What must be known of a tokenizer: special tokens, those with which a turn of a person begins, all spellings."""
     ids = {name: text.id(name) for name in NAMED}
-    return TextTable(size=text.size, ids={**ids, "user": text.encode("user")[0], "<line>": text.encode("\n")[0]})
+    ids |= {"user": text.encode("user")[0], "<line>": text.encode("\n")[0]}
+    return TextTable(size=text.size, ids=ids, spelled=tuple(text.bytes_of(token) for token in range(text.size)))
 
 
 def load_expert(expert: Expert, weights: Mapping[str, Tensor]) -> None:

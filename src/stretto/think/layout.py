@@ -108,13 +108,15 @@ class Stream:
 
 @dataclass(frozen=True, kw_only=True)
 class TextTable:
-    """What a layout must know of a language model's tokenizer: its size, and the numbers of some tokens by name.
+    """What must be known of a language model's tokenizer: its size, the numbers of some tokens by name, and the bytes
+    of every token (none of a special one; nothing is spelled where none are given).
 
     The default stands in where no tokenizer is at hand: for `debug` sizes and for printing.
     """
 
     size: int = 61
     ids: Mapping[str, int] = field(default_factory=lambda: {"<|im_start|>": 1, "<|im_end|>": 2, "user": 3, "<line>": 4})
+    spelled: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

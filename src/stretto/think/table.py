@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from stretto.nn.quantise import quantised
 from stretto.think.layout import Vocabulary
+from stretto.think.spelling import FEATURES, codes
 
 
 class TokenTable(nn.Module):
@@ -79,7 +80,8 @@ class BorrowedTable(nn.Module):
 
     A row of the table goes through `narrow` on its way in, a state through `wide` on its way out, so that the whole
     vocabulary of a language model costs a small expert two matrices, and one of the lender's width nothing. The table
-    itself stays with its owner.
+    itself stays with its owner. Such a small expert also scores tokens by how they are spelled (spelling.py), through
+    `letters`, where the vocabulary says so.
     """
 
     def __init__(self, vocabulary: Vocabulary, width: int, lender: TokenTable, lent: int) -> None:
@@ -94,6 +96,14 @@ class BorrowedTable(nn.Module):
         if width != lent:
             self.narrow, self.wide = nn.Linear(lent, width), nn.Linear(width, lent)
             nn.init.normal_(self.wide.weight, std=0.1 * width**-0.5)
+        self.letters: nn.Linear | None = None
+        self.spell: nn.Module | None = None
+        self.codes: Tensor | None
+        self.register_buffer("codes", None, persistent=False)
+        if width != lent and vocabulary.table.spelled:
+            self.letters = nn.Linear(width, FEATURES, bias=False)
+            nn.init.normal_(self.letters.weight, std=0.1 * width**-0.5)
+            self.codes = codes(vocabulary.table.spelled)
 
     def embed(self, ids: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch width"]:
         """The rows of `ids`."""
@@ -108,7 +118,7 @@ class BorrowedTable(nn.Module):
         self, states: Float[Tensor, "*batch width"], among: Int64[Tensor, " some"] | None = None
     ) -> Float[Tensor, "*batch tokens"]:
         """A score per token of the vocabulary, the base first. `among`: of the base only these tokens."""
-        return self.beside(states, self.lender.theirs(self.asks(states), among))
+        return self.beside(states, self.lender.theirs(self.asks(states), among), among)
 
     @property
     def lender(self) -> TokenTable:
@@ -119,12 +129,28 @@ class BorrowedTable(nn.Module):
         """What the lender's base is asked with."""
         return self.wide(states.to(self.own.dtype))
 
-    def beside(self, states: Float[Tensor, "*batch width"], theirs: Tensor | None) -> Float[Tensor, "*batch tokens"]:
-        """The base's scores, our own beside them."""
-        return _beside(states.to(self.own.dtype) @ self.own.T + self.bias, theirs, states.dtype)
+    def beside(
+        self,
+        states: Float[Tensor, "*batch width"],
+        theirs: Tensor | None,
+        among: Int64[Tensor, " some"] | None = None,
+    ) -> Float[Tensor, "*batch tokens"]:
+        """The base's scores, with those of the spelling, and our own beside them."""
+        asked = states.to(self.own.dtype)
+        if self.letters is not None and theirs is not None:
+            theirs = theirs + self._spelled(self.letters(asked), among)
+        return _beside(asked @ self.own.T + self.bias, theirs, states.dtype)
+
+    def _spelled(self, letters: Tensor, among: Int64[Tensor, " some"] | None) -> Tensor:
+        if self.spell is not None:
+            return self.spell(letters)
+        assert self.codes is not None
+        return letters @ (self.codes if among is None else self.codes[among]).T.to(letters.dtype)
 
     def go_live(self) -> None:
-        """Nothing: the lender's table goes live with its owner, the rest is small."""
+        """Score spellings by 8 bits, which zeros and ones lose nothing by; the lender's table goes live with it."""
+        if self.codes is not None:
+            self.spell, self.codes = quantised(self.codes), None
 
 
 def scores(tables: Sequence[TokenTable | BorrowedTable], states: Sequence[Tensor]) -> list[Tensor]:

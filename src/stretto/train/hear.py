@@ -5,14 +5,14 @@ matrices are trained and nothing of the language model is computed. Without (lay
 expert learn to read. Either way the loss is the cross-entropy of every ask against what is right given what was fed
 back (train/hear_batches.py), nothing weighted by `silence`; in some of the steps a part of what is fed back is the
 model's own best guess of a pass without gradient. Beside it, weighted by `letters`, the letters of each word are read
-from the states of speech (train/hear_letters.py).
+from what speech becomes (train/hear_letters.py).
 
 Scores are over all tokens that the corpora have and `negatives` others drawn anew each step, because the whole table of
 49 152 rows would cost more than the expert; 0 takes the whole table.
 
-Logs `loss`; `letters`, the loss of a letter; `recall` and `precision` of hearing a token at an ask, whichever it is
-(begin-of-word decisions, from step 1 on); `right`: of the tokens, those that are the right ones. Validation: word error
-of free running on development sessions.
+Logs `loss`; `letters_grains` and `letters_states`, the loss of a letter by where it is read; `recall` and `precision`
+of hearing a token at an ask, whichever it is (begin-of-word decisions, from step 1 on); `right`: of the tokens, those
+that are the right ones. Validation: word error of free running on development sessions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +30,7 @@ from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.data.hearing_score import errors_of
 from stretto.data.talk_style import plain
+from stretto.listen.encoders.grains import GrainAdapter
 from stretto.nn.attention import bias_of
 from stretto.think.backbone import Sight, Sights
 from stretto.think.tokens import Tokens
@@ -96,11 +97,7 @@ class Hear(Configurable):
             weight.requires_grad_(is_trained(network, name))
         network.to(self.device)
         self.expert = batches.expert
-        width = network.backbone.config.experts[self.expert].width
-        embeddings = network.layout["speech"].tokens
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            self.letters = Letters(width, Frames.of(network.config.ear), embeddings).to(self.device)
+        self.letters = letters_of(network, self.expert).to(self.device)
         self.vocabulary = network.layout["heard"].predicts
         self.size = network.layout.vocabularies[self.vocabulary].table.size
         self.rule = Rule(network.layout)
@@ -123,33 +120,41 @@ class Hear(Configurable):
         c = self.config
         tokens = _on(batch.tokens, self.device)
         targets = batch.targets.to(self.device)
-        features = self._blurred(batch.features, generator)
         among, targets = self._among(targets, generator)
         sights = self.sights(tokens)
+        speech, grains = self.hear(self._blurred(batch.features, generator))
         if torch.rand((), generator=generator, device=generator.device) < c.own:
-            tokens = self._own(tokens, features, sights, among, generator)
-        states = self.states(tokens, features, sights)
+            tokens = self._own(tokens, speech.detach(), sights, among, generator)
+        states = self.states(tokens, speech, sights)
         scores = self.scores(tokens, states, among)
         asked, wanted = scores[targets >= 0], targets[targets >= 0]
         nothing = len(among) + self.batches.nothing - self.size
         weight = torch.where(wanted == nothing, c.silence, 1.0)
         loss = (F.cross_entropy(asked, wanted, reduction="none") * weight).sum() / weight.sum()
-        words = spelled(batch.words, self.letters.frames, self.batches.sessions.ticks).to(self.device)
-        letters = self.letters.loss(states[:, tokens.stream == self.network.layout.index["speech"]], words)
+        read = {"states": states[:, tokens.stream == self.network.layout.index["speech"]]} | grains
+        letters = self._letters(batch, read)
         best = asked.detach().argmax(-1)
         said, spoken = best != nothing, wanted != nothing
         both = (said & spoken).sum()
-        return loss + c.letters * letters, {
-            "letters": letters.detach(),
+        return loss + c.letters * sum(letters.values()), {
+            **{f"letters_{name}": found.detach() for name, found in letters.items()},
             "recall": both / spoken.sum().clamp(min=1),
             "precision": both / said.sum().clamp(min=1),
             "right": ((best == wanted) & spoken).sum() / spoken.sum().clamp(min=1),
         }
 
-    def states(self, tokens: Tokens, features: Tensor, sights: Sights) -> Tensor:
-        """Last states of all tokens (batch, tokens, width)."""
+    def hear(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Embeddings of speech, and, where grains are read by themselves, the states of all grains in a row."""
+        adapter = self.network.adapter
+        if not isinstance(adapter, GrainAdapter):
+            return adapter(features), {}
+        found = adapter.read(features)
+        return adapter.join(found), {"grains": found.flatten(1, 2)}
+
+    def states(self, tokens: Tokens, speech: Tensor, sights: Sights) -> Tensor:
+        """Last states of all tokens (batch, tokens, width), when speech is embedded so."""
         network, name = self.network, self.expert
-        inputs = network.embed({name: tokens}, {"speech": network.adapter(features)})
+        inputs = network.embed({name: tokens}, {"speech": speech})
         wide = torch.float64 if network.query.dtype == torch.float64 else torch.float32
         turns = {name: network.backbone.turns(name, tokens, wide)}
         return network.backbone.through(inputs, sights, turns, _Own(name))[name]
@@ -187,12 +192,19 @@ class Hear(Configurable):
         theirs = torch.searchsorted(among, targets.clamp(0, self.size - 1))
         return among, torch.where(targets < 0, -1, torch.where(targets < self.size, theirs, ours))
 
+    def _letters(self, batch: Batch, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The loss of a letter, by where it is read."""
+        ticks, found = self.batches.sessions.ticks, {}
+        for name, states in read.items():
+            letters = self.letters[name]
+            assert isinstance(letters, Letters)
+            found[name] = letters.loss(states, spelled(batch.words, letters.frames, ticks).to(self.device))
+        return found
+
     @torch.no_grad()
-    def _own(
-        self, tokens: Tokens, features: Tensor, sights: Sights, among: Tensor, generator: torch.Generator
-    ) -> Tokens:
+    def _own(self, tokens: Tokens, speech: Tensor, sights: Sights, among: Tensor, generator: torch.Generator) -> Tokens:
         """The tokens with some of what is fed back replaced by what the model would have heard there."""
-        scores = self.scores(tokens, self.states(tokens, features, sights), among)
+        scores = self.scores(tokens, self.states(tokens, speech, sights), among)
         guess = scores[..., : len(among)].argmax(-1)  # a token, whether or not it would have kept silent
         heard = tokens.stream == self.network.layout.index["heard"]
         ids = tokens.id[:, heard]
@@ -279,6 +291,17 @@ class Hear(Configurable):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{step:06}.txt").write_text("\n".join(lines))
         return {}
+
+
+def letters_of(network: Network, expert: str) -> nn.ModuleDict:
+    """Readouts of letters by where they read: the last states of speech and, where there are any, the grains'."""
+    ear, adapter = network.config.ear, network.adapter
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        found = nn.ModuleDict({"states": Letters(network.backbone.config.experts[expert].width, Frames.of(ear))})
+        if isinstance(adapter, GrainAdapter):
+            found["grains"] = Letters(adapter.config.width, Frames.of(ear, adapter.config.grains))
+    return found
 
 
 class _Own:

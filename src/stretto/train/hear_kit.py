@@ -36,29 +36,28 @@ from stretto.think.text import load_text
 
 @dataclass(frozen=True, kw_only=True)
 class Kit:
-    """`table` (tokens, width): embeddings; `spelled`: the bytes of each token, none of special ones."""
+    """`table` (tokens, width): embeddings."""
 
     table: Tensor
     text: TextTable
-    spelled: tuple[bytes, ...]
 
     def words(self, tokens: Sequence[int]) -> str:
         """Tokens as text."""
-        return b"".join(self.spelled[token] for token in tokens if token < len(self.spelled)).decode("utf-8", "replace")
+        spelled = self.text.spelled
+        return b"".join(spelled[token] for token in tokens if token < len(spelled)).decode("utf-8", "replace")
 
 
 def kit_of(language: str) -> Kit:
     """The kit of an installed language model. Raises StrettoError when it is not there."""
     text, (_, weights) = load_text(language), load_llama(language)
-    spelled = tuple(text.bytes_of(token) for token in range(text.size))
-    return Kit(table=weights["embed.weight"], text=table_of(text), spelled=spelled)
+    return Kit(table=weights["embed.weight"], text=table_of(text))
 
 
 def save_kit(kit: Kit, path: Path) -> Path:
     """Write a kit, its table rounded to 8 bits."""
     scale = (kit.table.abs().amax(1) / 127).clamp(min=1e-12)
     tensors = {"table": (kit.table / scale[:, None]).round().to(torch.int8), "scale": scale.half()}
-    facts = {"size": kit.text.size, "ids": dict(kit.text.ids), "spelled": [each.hex() for each in kit.spelled]}
+    facts = {"size": kit.text.size, "ids": dict(kit.text.ids), "spelled": [each.hex() for each in kit.text.spelled]}
     part = path.with_name(f".{path.name}.part")
     save_file(tensors, part, {"facts": json.dumps(facts)})
     return part.replace(path)
@@ -72,8 +71,8 @@ def load_kit(path: Path) -> Kit:
             table = file.get_tensor("table").float() * file.get_tensor("scale").float()[:, None]
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise StrettoError(f"'{path}' is no kit of a language model ({error}). Delete it to have it made.") from error
-    text = TextTable(size=int(facts["size"]), ids=facts["ids"])
-    return Kit(table=table, text=text, spelled=tuple(bytes.fromhex(each) for each in facts["spelled"]))
+    spelled = tuple(bytes.fromhex(each) for each in facts["spelled"])
+    return Kit(table=table, text=TextTable(size=int(facts["size"]), ids=facts["ids"], spelled=spelled))
 
 
 def alone(config: Network.Config, kit: Kit | None) -> Network:

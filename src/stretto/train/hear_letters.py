@@ -2,9 +2,10 @@
 
 A word is one answer among fifty thousand, two or three times a second. Its letters are a dozen answers a second among
 26, and words that were never heard are made of them too. So each word's letters should be found, in their order, in the
-states of the speech between its beginning and its end: of those embeddings that know what followed (the oldest tick
-that the ear hands on), which is before the word can have been fed back as heard, so nothing can be copied from there.
-The readout is no part of the network that is saved.
+states of the speech between its beginning and its end: of those that know what followed (the oldest tick that the ear
+hands on), which is before the word can have been fed back as heard, so nothing can be copied from there. They are read
+in two places: from the grains, before a tick's are joined (listen/encoders/grains.py), where sounds are told apart, and
+from the last states, where words are. The readouts are no part of the network that is saved.
 
 Source: connectionist temporal classification (Graves et al., 2006), beside a decoder as in joint CTC-attention (Kim et
 al., 2017), but word by word, for the times of words are known. Needs: torch. Does not know how batches are drawn.
@@ -31,18 +32,21 @@ FRAME_S = FRAME / HEARING_RATE
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
-    """Which sound is read where: `each` frames of 20 ms from an embedding, the first `settled` embeddings of a tick,
+    """Which sound is read where: `each` frames of 20 ms from a state, the first `settled` of the `states` of a tick,
     whose sound is `behind` frames older than the tick's."""
 
     each: int
+    states: int
     settled: int
     behind: int
 
     @classmethod
-    def of(cls, ear: WhisperEncoder.Config) -> "Frames":
-        """Those of an ear."""
-        settled = ear.embeddings_per_tick * ear.tick_frames // ear.given_frames
-        return cls(each=ear.tick_frames // settled, settled=settled, behind=ear.given_frames - ear.tick_frames)
+    def of(cls, ear: WhisperEncoder.Config, grains: int = 1) -> "Frames":
+        """Those of an ear whose embeddings have so many states each."""
+        states = ear.embeddings_per_tick * grains
+        settled = states * ear.tick_frames // ear.given_frames
+        behind = ear.given_frames - ear.tick_frames
+        return cls(each=ear.tick_frames // settled, states=states, settled=settled, behind=behind)
 
     def span(self, start: float, end: float) -> tuple[int, int]:
         """First frame, and how many, of what sounds from `start` to `end` seconds."""
@@ -84,15 +88,14 @@ def spelled(sessions: Sequence[Sequence[Any]], frames: Frames, ticks: int) -> Sp
 class Letters(nn.Module):
     """The letter that is spoken in each frame, by the states of speech."""
 
-    def __init__(self, width: int, frames: Frames, embeddings: int) -> None:
-        """`embeddings` of a tick."""
+    def __init__(self, width: int, frames: Frames) -> None:
         super().__init__()
-        self.frames, self.embeddings = frames, embeddings
+        self.frames = frames
         self.out = nn.Linear(width, frames.each * (1 + len(ALPHABET)))
 
     def forward(self, states: Float[Tensor, "batch speech width"]) -> Float[Tensor, "batch frames letters"]:
-        """Logarithms of their chances; `speech` is ticks times embeddings."""
-        settled = states.unflatten(1, (-1, self.embeddings))[:, :, : self.frames.settled]
+        """Logarithms of their chances; `speech` is ticks times states of a tick."""
+        settled = states.unflatten(1, (-1, self.frames.states))[:, :, : self.frames.settled]
         scores = self.out(settled).unflatten(-1, (self.frames.each, -1))
         return F.log_softmax(scores.flatten(1, 3).float(), -1)
 
