@@ -88,6 +88,9 @@ def test_the_demo_is_over_a_while_after_its_last_task(trace):
     assert demo_over(1)(replace(trace, utterances=trace.utterances[:1], ticks=[*trace.ticks, Tick(9.0, 9.0, 9.0)]))
 
 
+GOALS = (Kind.ACTION_STARTED, Kind.ACTION_SWITCHED, Kind.ACTION_COMPLETED)
+
+
 def test_captions_say_who_said_what_and_when(trace):
     assert [(line.who, line.text) for line in captions(trace)] == [
         ("you", "go left"),
@@ -98,6 +101,12 @@ def test_captions_say_who_said_what_and_when(trace):
 
 def test_the_arms_states_are_told_from_its_events(trace):
     assert [name for _, name in arm_states(trace)] == ["waiting", "go left", "halted", "go left", "waiting"]
+
+
+def test_the_goal_of_an_arm_that_a_policy_moves_is_told_by_its_agent(trace):
+    told = [replace(event, source="agent") if event.kind in GOALS else event for event in trace.events]
+    stop = Event(kind=Kind.ACTION_HALTED, t=0.01, source="agent")
+    assert arm_states(replace(trace, events=[stop, *told])) == arm_states(trace)
 
 
 def test_the_person_is_on_the_left_and_the_robot_on_the_right(trace):

@@ -56,17 +56,15 @@ def captions(trace: Trace, linger_s: float = 0.8) -> list[Caption]:
 
 
 def arm_states(trace: Trace) -> list[tuple[float, str]]:
-    """What the arm is about, from each time on."""
+    """What the arm is about, from each time on: the goals of whoever has them, a skill in the world or the agent; whether
+    it is halted, as the world did it.
+    """
+    goals = (Kind.ACTION_STARTED, Kind.ACTION_SWITCHED)
     states, goal = [(0.0, "waiting")], ""
-    for event in trace.of(
-        Kind.ACTION_STARTED,
-        Kind.ACTION_SWITCHED,
-        Kind.ACTION_HALTED,
-        Kind.ACTION_RESUMED,
-        Kind.ACTION_COMPLETED,
-        source="world",
-    ):
-        if event.kind in (Kind.ACTION_STARTED, Kind.ACTION_SWITCHED):
+    for event in trace.of(*goals, Kind.ACTION_HALTED, Kind.ACTION_RESUMED, Kind.ACTION_COMPLETED):
+        if event.kind in (Kind.ACTION_HALTED, Kind.ACTION_RESUMED) and event.source != "world":
+            continue
+        if event.kind in goals:
             goal = event.text
         if event.kind is Kind.ACTION_COMPLETED:
             goal = ""
