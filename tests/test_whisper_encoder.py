@@ -330,6 +330,14 @@ def test_int8_rows_are_near_the_exact_product_and_do_not_depend_on_each_other():
     assert torch.equal(quantised(rows[None, 4:6])[0], out[4:6])
 
 
+def test_the_first_layers_of_the_pretrained_ear_are_those_of_the_whole():
+    whole, part = (WhisperEncoder.Config(layers=layers, window_s=1.2).build() for layers in (4, 2))
+    assert torch.equal(part.layers[1].qkv.weight, whole.layers[1].qkv.weight)
+    assert len(part.layers) == 2
+    with pytest.raises(StrettoError, match="layers 1 to 4"):
+        WhisperEncoder.Config(layers=5)
+
+
 # The adapter
 
 

@@ -58,11 +58,14 @@ def debug_listener() -> Network.Config:
 
 
 def tiny_listener() -> Network.Config:
-    """`tiny` with a listening expert of ten narrow layers; the language model reads what it hears."""
+    """`tiny` with a listening expert of ten narrow layers; the language model reads what it hears. The ear's third layer
+    tells sounds as well as its fourth, and the expert itself remembers what was more than 1.2 s ago (docs/log.md).
+    """
     listening = ExpertConfig(depth=10, width=256, heads=3, kv_heads=3, head=64, ffn=544, theta=10_000.0)
     config = tiny()
     experts = {**config.backbone.experts, "listening": listening}
-    return replace(config, layout=Listener200.Config(), backbone=Backbone.Config(experts=experts), grain=192)
+    ear = replace(config.ear, window_s=1.2, layers=3)
+    return replace(config, layout=Listener200.Config(), backbone=Backbone.Config(experts=experts), ear=ear, grain=192)
 
 
 def _duplex(config: Network.Config, speaking: int, deciding: int) -> Network.Config:

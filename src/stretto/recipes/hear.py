@@ -144,11 +144,11 @@ class HearTraining(Configurable):
         return self.checkpoint(folder, whole, trained, say)
 
     def network_config(self) -> Network.Config:
-        """The whole network that is to hear."""
+        """The whole network that is to hear; both ways have the same ear and adapter."""
         c = self.config
-        grain = size(c.size + WAYS["listener"]).grain
+        heard = size(c.size + WAYS["listener"])
         config = size(c.size + WAYS[c.way])
-        return replace(config, lora=c.lora if c.way == "language" else 0, grain=grain, seed=c.seed)
+        return replace(config, ear=heard.ear, grain=heard.grain, lora=c.lora if c.way == "language" else 0, seed=c.seed)
 
     def kit(self, out: Path, whole: Network.Config) -> Kit | None:
         """What hearing needs of the language model, from its package, or from the folder where there is none."""

