@@ -58,8 +58,8 @@ def debug_listener() -> Network.Config:
 
 
 def tiny_listener() -> Network.Config:
-    """`tiny` with a listening expert of ten narrow layers; the language model reads what it hears. The ear's third layer
-    tells sounds as well as its fourth, and the expert itself remembers what was more than 1.2 s ago (docs/log.md).
+    """`tiny` with a listening expert of ten narrow layers; the language model reads what it hears. The ear's third
+    layer tells sounds as well as its fourth, and the expert itself remembers what was over 1.2 s ago (docs/log.md).
     """
     listening = ExpertConfig(depth=10, width=256, heads=3, kv_heads=3, head=64, ffn=544, theta=10_000.0)
     config = tiny()

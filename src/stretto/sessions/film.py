@@ -56,8 +56,8 @@ def captions(trace: Trace, linger_s: float = 0.8) -> list[Caption]:
 
 
 def arm_states(trace: Trace) -> list[tuple[float, str]]:
-    """What the arm is about, from each time on: the goals of whoever has them, a skill in the world or the agent; whether
-    it is halted, as the world did it.
+    """What the arm is about, from each time on: the goals of whoever has them, a skill in the world or the agent; and
+    whether it is halted, as the world did it.
     """
     goals = (Kind.ACTION_STARTED, Kind.ACTION_SWITCHED)
     states, goal = [(0.0, "waiting")], ""
