@@ -312,7 +312,7 @@ def test_a_narrow_expert_scores_the_tokens_it_borrows_by_their_letters_too():
     text = TextTable(size=4, ids={}, spelled=(b"", b" bowl", b" bowls", b" plate"))
     lender = TokenTable(Vocabulary(expert="language", names=(), table=text), 8)
     heard = Vocabulary(expert="listening", names=("<heard>",), table=text, borrows="text")
-    table = BorrowedTable(heard, 6, lender, 8)
+    table = BorrowedTable(heard, 6, lender, 8, spelled=True)
     states = torch.randn(1, 2, 6)
     every = table.logits(states)
     assert torch.allclose(table.logits(states, torch.tensor([2, 3])), every[..., [2, 3, 4]], atol=1e-6)
@@ -323,7 +323,9 @@ def test_a_narrow_expert_scores_the_tokens_it_borrows_by_their_letters_too():
     assert not torch.allclose(longer[..., 1], longer[..., 2])
     assert torch.allclose(longer[..., 0], torch.zeros(1, 2), atol=1e-5)
     assert torch.allclose(longer[..., 4], torch.zeros(1, 2), atol=1e-5)
-    assert BorrowedTable(heard, 8, lender, 8).letters is None, "what is as wide as the lender has its meanings"
+    assert BorrowedTable(heard, 8, lender, 8, spelled=True).letters is None, (
+        "what is as wide as the lender has its meanings"
+    )
 
 
 def test_live_a_narrow_expert_spells_as_in_training():
@@ -331,7 +333,7 @@ def test_live_a_narrow_expert_spells_as_in_training():
     text = TextTable(size=64, ids={}, spelled=spelled)
     lender = TokenTable(Vocabulary(expert="language", names=(), table=text), 32)
     table = BorrowedTable(
-        Vocabulary(expert="listening", names=("<heard>",), table=text, borrows="text"), 16, lender, 32
+        Vocabulary(expert="listening", names=("<heard>",), table=text, borrows="text"), 16, lender, 32, spelled=True
     )
     states = torch.randn(1, 3, 16, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from stretto.agents.checkpoint import find_weights, from_pretrained
+from stretto.agents.checkpoint import find_weights, from_pretrained, load
 from stretto.agents.duplex import Duplex
 from stretto.agents.policy import RECIPE, Policy
 from stretto.core.clock import VirtualClock
@@ -259,6 +259,19 @@ def test_the_recipe_trains_from_shards_alone(tmp_path, net, book):
     further.build().run(tmp_path / "further", said.append)
     first, then = (from_pretrained(tmp_path / name / "policy").state_dict() for name in ("out", "further"))
     assert all(torch.equal(then[name], tensor) for name, tensor in first.items())
+    after, mean = (replace(further, lr=1e-2, blend=blend) for blend in (0.0, 0.5))
+    for name, one in (("after", after), ("mean", mean)):
+        one.build().run(tmp_path / name, said.append)
+    last, both = (from_pretrained(tmp_path / name / "policy").state_dict() for name in ("after", "mean"))
+    assert not torch.equal(last["query"], first["query"])
+    assert torch.allclose(both["query"], (first["query"] + last["query"]) / 2, atol=1e-2, rtol=1e-2)
+    with pytest.raises(StrettoError, match="above 0 only with a checkpoint to begin with"):
+        replace(config, blend=0.5)
+
+
+def test_training_can_begin_with_the_shipped_policy():
+    network, shipped = network_of("tiny-listener"), find_weights("weights/policy_goal", RECIPE)
+    assert torch.equal(load(network, shipped).query, from_pretrained(shipped).query)
 
 
 def test_without_a_checkpoint_the_policy_says_how_to_train_one(tmp_path):

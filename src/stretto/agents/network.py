@@ -49,7 +49,8 @@ class Network(nn.Module, Configurable):
         expert's; empty is random weights, with the tokenizer's size from `table`. `tied`: the head of a random language
         expert is its embedding. `lora`: rank of the adapters on the language expert, whose own weights then rest; 0 is
         none. `grain`: width in which each grain of the ear is read beside its neighbours before they are joined; 0: not
-        at all. `proprio`: numbers of the robot. `whole`: numbers of an action that the robot takes as -1, 0 or 1 (a
+        at all. `spelled`: a narrow expert that borrows a vocabulary scores its tokens by their letters too.
+        `proprio`: numbers of the robot. `whole`: numbers of an action that the robot takes as -1, 0 or 1 (a
         gripper that closes, holds or opens). `seed` draws all that is not loaded.
         """
 
@@ -60,6 +61,7 @@ class Network(nn.Module, Configurable):
         tied: bool = True
         lora: int = 0
         grain: int = 0
+        spelled: bool = False
         ear: WhisperEncoder.Config = field(default_factory=WhisperEncoder.Config.tiny)
         eye: ConvTokens.Config | EfficientNetTokens.Config = field(default_factory=ConvTokens.Config.tiny)
         head: FlowHead.Config = field(default_factory=FlowHead.Config.tiny)
@@ -104,7 +106,8 @@ class Network(nn.Module, Configurable):
             if vocabulary.borrows:
                 lender = self.tables[vocabulary.borrows]
                 lent = width[self.layout.vocabularies[vocabulary.borrows].expert]
-                self.tables[name] = BorrowedTable(vocabulary, width[vocabulary.expert], lender, lent)  # type: ignore[arg-type]
+                narrow = width[vocabulary.expert]
+                self.tables[name] = BorrowedTable(vocabulary, narrow, lender, lent, config.spelled)  # type: ignore[arg-type]
         self.ear: WhisperEncoder = config.ear.build()
         self.adapter: SpeechAdapter | GrainAdapter = _adapter(config, width[self.layout["speech"].expert]).build()
         self.eye: ConvTokens | EfficientNetTokens = config.eye.build()

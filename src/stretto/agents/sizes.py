@@ -65,7 +65,9 @@ def tiny_listener() -> Network.Config:
     config = tiny()
     experts = {**config.backbone.experts, "listening": listening}
     ear = replace(config.ear, window_s=1.2, layers=3)
-    return replace(config, layout=Listener200.Config(), backbone=Backbone.Config(experts=experts), ear=ear, grain=192)
+    return replace(
+        config, layout=Listener200.Config(), backbone=Backbone.Config(experts=experts), ear=ear, grain=192, spelled=True
+    )
 
 
 def _duplex(config: Network.Config, speaking: int, deciding: int) -> Network.Config:

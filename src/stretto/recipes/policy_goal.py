@@ -19,7 +19,8 @@ A checkpoint can be trained further, on other episodes:
 
     stretto train policy_goal --out out/further --set begin=weights/policy_goal --set seed=1
 
-(with `--set first=0` that checkpoint itself drives the first round).
+(with `--set first=0` that checkpoint itself drives the first round; `--set blend=0.5` writes the mean of the weights
+before and after).
 
 Where there is no simulator, shards and the two books of phrases are enough: `out/policy_goal/data/*.npz` (10 kB a
 context) and `out/policy_goal/phrases*.npz` (78 kB a phrase; make smaller ones with `--set wordings=16 --set pairs=1`)
@@ -80,7 +81,8 @@ class PolicyGoal(Configurable):
         given. `shares`: how often each task comes in the expert's episodes and in the first round. `eye`: an image
         encoder. `wordings`, `pairs`: see phrases.py; held-out episodes are validated under wordings of development.
         `minutes` 0: until it is done. `sample`: rollouts every so many steps, each with a film. `begin`: a checkpoint
-        to begin with, "" is none: with another `seed` its training goes on with other episodes.
+        to begin with, "" is none: with another `seed` its training goes on with other episodes. `blend`: its share in
+        the weights that are written at the end (a short round alone forgets: docs/log.md).
         """
 
         seed: int = 0
@@ -99,6 +101,7 @@ class PolicyGoal(Configurable):
         last: int = 5_500
         data: str = ""
         begin: str = ""
+        blend: float = 0.0
         steps: int = 0
         batch: int = 32
         wordings: int = 300
@@ -111,6 +114,11 @@ class PolicyGoal(Configurable):
         def __post_init__(self) -> None:
             if len(self.shares) != 10 or min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-6:
                 raise StrettoError(f"Expected ten shares of tasks that sum to 1, got {self.shares}.")
+            if not 0 <= self.blend < 1 or (self.blend and not self.begin):
+                raise StrettoError(
+                    f"Expected blend of at least 0 and below 1, and above 0 only with a checkpoint to begin with, got "
+                    f"{self.blend} and begin '{self.begin}'."
+                )
 
         @classmethod
         def tiny(cls) -> "PolicyGoal.Config":
@@ -201,6 +209,7 @@ class PolicyGoal(Configurable):
         proof = Batches.Config(size=min(c.batch, 32), seed=1).build(contexts, other, check)
         self.say(f"{len(contexts)} contexts, {int(held.sum())} of them held out; {len(book)} phrases; to step {end}")
         stage = c.stage.build(network, batches, proof, device.name, None if c.data or not c.sample else _roll_out)
+        began = {name: weight.detach().clone() for name, weight in stage.parameters().items()}
         loop: Loop = Loop.Config(
             steps=total,
             lr=c.lr,
@@ -213,7 +222,9 @@ class PolicyGoal(Configurable):
         ).build(stage, self.folder, device, self.say)
         if not loop.run(self._left(), end):
             return False
-        with loop.average():
+        with loop.average(), torch.no_grad():
+            for name, weight in loop.weights.items():
+                weight.lerp_(began[name], c.blend if end == total else 0.0)
             self._write(network, goal, {"step": loop.step, "contexts": len(contexts), "recipe": "policy_goal"})
         return True
 
@@ -248,8 +259,12 @@ def _roll_out(network: Network, step: int, folder: Path) -> Mapping[str, float]:
 
 
 def network_of(name: str, language: bool = True, eye: str = "conv") -> Network:
-    """A fresh network of a size that sees one moment at a time; without its language model where only shards are."""
-    config = size(name)
+    """A fresh network of a size that sees one moment at a time; without its language model where only shards are.
+
+    It does not hear, so its ears are those of the plain size: what a listening expert needs changes no policy.
+    """
+    config, plain = size(name), size(name.removesuffix("-listener"))
+    config = replace(config, ear=plain.ear, grain=plain.grain, spelled=plain.spelled)
     layout = config.layout
     assert isinstance(layout, Tick200.Config | Listener200.Config)
     config = replace(config, layout=replace(layout, pictures=1))

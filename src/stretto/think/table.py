@@ -80,12 +80,14 @@ class BorrowedTable(nn.Module):
 
     A row of the table goes through `narrow` on its way in, a state through `wide` on its way out, so that the whole
     vocabulary of a language model costs a small expert two matrices, and one of the lender's width nothing. The table
-    itself stays with its owner. Such a small expert also scores tokens by how they are spelled (spelling.py), through
-    `letters`, where the vocabulary says so.
+    itself stays with its owner. Such a small expert may also score tokens by how they are spelled (spelling.py),
+    through `letters`.
     """
 
-    def __init__(self, vocabulary: Vocabulary, width: int, lender: TokenTable, lent: int) -> None:
-        """`lent`: the width of the lender's rows."""
+    def __init__(
+        self, vocabulary: Vocabulary, width: int, lender: TokenTable, lent: int, spelled: bool = False
+    ) -> None:
+        """`lent`: the width of the lender's rows. `spelled`: whether spelling counts, where a tokenizer is known."""
         super().__init__()
         self.vocabulary = vocabulary
         self._lender = (lender,)  # in a tuple: its weights are no weights of this module
@@ -100,7 +102,7 @@ class BorrowedTable(nn.Module):
         self.spell: nn.Module | None = None
         self.codes: Tensor | None
         self.register_buffer("codes", None, persistent=False)
-        if width != lent and vocabulary.table.spelled:
+        if spelled and width != lent and vocabulary.table.spelled:
             self.letters = nn.Linear(width, FEATURES, bias=False)
             nn.init.normal_(self.letters.weight, std=0.1 * width**-0.5)
             self.codes = codes(vocabulary.table.spelled)
