@@ -25,9 +25,11 @@ from stretto.data.hearing import Sessions as Packed
 from stretto.data.hearing_score import errors_of, matched
 from stretto.data.hearing_shards import Scale, Shard
 from stretto.data.talk_style import spoken_words
+from stretto.listen.encoders.grains import GrainAdapter
 from stretto.look.encoders.conv import ConvTokens
 from stretto.recipes.hear import HearTraining
 from stretto.think.plan import TickPlan, write
+from stretto.think.spelling import FEATURES
 from stretto.think.tokens import gather
 from stretto.train.device import Device
 from stretto.train.hear import LISTENING, Hear, run_freely
@@ -536,11 +538,11 @@ def test_all_that_is_trained_fits_into_36_megabytes():
         each = e.width * (e.heads + 2 * e.kv_heads) * e.head + e.heads * e.head * e.width + 3 * e.width * e.ffn
         return e.depth * (each + 2 * e.width) + e.width
 
-    parts = [config.head.build(), config.eye.build()]
+    grains = GrainAdapter.Config(width=config.grain, width_out=experts["listening"].width)
+    parts = [config.head.build(), config.eye.build(), grains.build()]
     others = sum(weight.numel() for part in parts for weight in part.parameters())
-    lent = experts["language"].width * experts["listening"].width * 2
-    adapter = (384 + 256) * 256
-    assert 2 * (body("listening") + body("action") + others + lent + adapter + 100_000) < 36e6
+    lent = experts["listening"].width * (2 * experts["language"].width + FEATURES)
+    assert 2 * (body("listening") + body("action") + others + lent + 100_000) < 36e6
 
 
 def test_the_whole_agent_steps_and_forks_with_a_listening_expert():

@@ -10,7 +10,8 @@ false_words (with `hours`) · word_error_by_way (listening expert, language expe
 language_perplexity_ratio (prose, after over before) · question_right (which of four answers is likeliest, read as text;
 before and after).
 
-Weights: out/hear/listener/weights and, for the other way, out/hear/language/weights (`stretto train hear`).
+Weights: `weights/hear`, and for the comparison of ways two trainings of equal processor time, out/ways/listener/weights
+and out/ways/language/weights (commands in docs/log.md).
 """
 
 import re
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from stretto.agents.checkpoint import digest, from_pretrained
+from stretto.agents.checkpoint import digest, find_weights, from_pretrained
 from stretto.agents.hearing import Reader
 from stretto.agents.network import Network
 from stretto.agents.sizes import size
@@ -40,7 +41,8 @@ from stretto.data.talk_facts import in_words
 from stretto.data.talk_style import plain, spoken_words
 from stretto.listen.whisper import Whisper
 
-FOLDER = Path("out/hear")
+WEIGHTS = "weights/hear"
+FOLDER, COMPARED = Path("out/hear"), Path("out/ways")
 WAYS = {"listening expert": "listener", "language expert": "language"}
 ENGINES = {"piper-joe": ("piper", 200), "festival-slt": ("festival_slt", 100), "festival-ked": ("festival_ked", 100)}
 NOISY, STRETCHES, STRETCH_S, BY_WAY, PASSAGES, QUESTIONS = 60, 20, 180.0, 100, 10, 200
@@ -52,21 +54,22 @@ Row = dict[str, Any]
 class State:
     """What a worker keeps: readers by way, made when they are needed; recogniser, speech, the network before."""
 
-    folder: Path
+    weights: str
     readers: dict[str, Reader] = field(default_factory=dict)
     whisper: Whisper | None = None
     before: Network | None = None
     cache: SpeechCache | None = None
 
-    def reader(self, way: str) -> Reader:
-        """The live network of a way."""
+    def reader(self, way: str = "") -> Reader:
+        """The live network that is judged, or that of a way that is compared."""
         if way not in self.readers:
-            self.readers[way] = Reader(from_pretrained(self.folder / WAYS[way] / "weights").live())
+            path = COMPARED / WAYS[way] / "weights" if way else self.weights
+            self.readers[way] = Reader(from_pretrained(path).live())
         return self.readers[way]
 
     def speech(self) -> SpeechCache:
         """The folder of spoken sentences."""
-        self.cache = self.cache or SpeechCache(self.folder / "card" / "speech")
+        self.cache = self.cache or SpeechCache(FOLDER / "card" / "speech")
         return self.cache
 
     def recogniser(self) -> Whisper:
@@ -83,13 +86,10 @@ class HearingCard:
     parallel = True
     seconds_per_trial = 6.0
 
-    def __init__(self, folder: Path = FOLDER, way: str = "listening expert") -> None:
-        self.folder, self.way = Path(folder), way
-
     @property
     def weights(self) -> str:
         """The hash of the checkpoint. Raises StrettoError when there is none."""
-        return digest(self.folder / WAYS[self.way] / "weights")
+        return digest(find_weights(WEIGHTS, "hear"))
 
     def trials(self, n: int | None) -> list[Trial]:
         """All, or about `n` of each kind."""
@@ -99,7 +99,7 @@ class HearingCard:
             wanted = {name: min(count, n or count) for name, count in wanted.items()}
             out += [Trial(f"{kind}/{number}", {"kind": kind, "number": number}) for number in _drawn(kind, wanted)]
         for way in WAYS:
-            if (self.folder / WAYS[way] / "weights").is_dir():
+            if (COMPARED / WAYS[way] / "weights").is_dir():
                 out += [Trial(f"way/{way}/{k}", {"kind": "way", "way": way, "number": k}) for k in range(n or BY_WAY)]
         out += [Trial(f"false/{k}", {"kind": "false", "number": k}) for k in range(n or STRETCHES)]
         out += [Trial(f"prose/{k}", {"kind": "prose", "number": k}) for k in range(n or PASSAGES)]
@@ -108,7 +108,7 @@ class HearingCard:
     def open(self) -> State:
         """One thread; networks come when they are needed."""
         torch.set_num_threads(1)
-        return State(self.folder)
+        return State(find_weights(WEIGHTS, "hear"))
 
     def run(self, trial: Trial, state: State) -> list[Row]:
         """Its rows."""
@@ -124,7 +124,7 @@ class HearingCard:
         """One sentence, heard as it is spoken and recognised as a whole."""
         clip, engine = spoken(trial, state, "test")
         meant = normal(" ".join(word.text for word in clip.words))
-        written = [word for word in state.reader(self.way).words(clip.sound.samples) if not word.closes]
+        written = [word for word in state.reader().words(clip.sound.samples) if not word.closes]
         heard = normal(" ".join(word.text for word in written))
         whole = normal(state.recogniser().recognise(clip.sound))
         base = {"engine": engine, "split": "test", "unit": trial.key, "seed": trial.params["number"]}
@@ -152,7 +152,7 @@ class HearingCard:
     def _false(self, trial: Trial, state: State) -> list[Row]:
         """Three minutes without speech."""
         number = trial.params["number"]
-        heard = state.reader(self.way).words(wordless(number))
+        heard = state.reader().words(wordless(number))
         count = sum(1 for word in heard if normal(word.text))
         return [
             {"row": "false_words", "arm": "heard", "unit": trial.key, "seed": number, "value": count,
@@ -162,7 +162,7 @@ class HearingCard:
     def _networks(self, state: State) -> tuple[Network, Network]:
         if state.before is None:
             state.before = size("tiny").build()
-        return state.before, from_pretrained(self.folder / WAYS[self.way] / "weights")
+        return state.before, from_pretrained(state.weights)
 
     def _prose(self, trial: Trial, state: State) -> list[Row]:
         before, after = self._networks(state)

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-WEIGHTS = "out/hear/listener/weights"
+WEIGHTS = "weights/hear"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +29,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Listen. Raises StrettoError without anything to listen to, and for a checkpoint that is not there."""
-    from stretto.agents.checkpoint import from_pretrained
+    from stretto.agents.checkpoint import find_weights, from_pretrained
     from stretto.agents.hearing import Reader
     from stretto.core.errors import StrettoError
 
     if bool(options.file) == options.mic:
         raise StrettoError("Expected a WAV file, or --mic. For instance: stretto listen sentence.wav")
-    reader = Reader(from_pretrained(options.weights).live(), options.bias)
+    weights = find_weights(WEIGHTS, "hear") if options.weights == WEIGHTS else options.weights
+    reader = Reader(from_pretrained(weights).live(), options.bias)
     heard = _print(reader, _ticks(options, reader.samples))
     if options.reference:
         _compare(heard, options.reference)

@@ -1,6 +1,6 @@
 """The duplex agent: when to speak and what to say, when to move and when to stand, on top of what hears and what acts.
 
-    stretto train duplex --set policy=out/policy_goal/policy --set hear=out/hear/listener/weights
+    stretto train duplex --set policy=weights/policy_goal --set hear=weights/hear
         1. sessions    composed in the live world (sessions/composer), 480 for training, 60 of development: half a
                        minute a session and worker, out/duplex/data
         2. heard       what the network that hears has heard of them: minutes

@@ -74,11 +74,11 @@ class Hear(Configurable):
         """
 
         silence: float = 0.6
-        own: float = 0.25
+        own: float = 0.1
         owned: float = 0.5
         negatives: int = 1_024
-        blur: float = 0.1
-        letters: float = 0.3
+        blur: float = 0.3
+        letters: float = 0.5
         held: int = 24
         together: int = 24
 

@@ -104,7 +104,7 @@ class Batches(Configurable):
         asks), `dropped` (the slot shows its marker instead). `clean`: share of sessions with none of it.
         """
 
-        size: int = 8
+        size: int = 4
         parts: int = 1
         late: float = 0.12
         wrong: float = 0.08
