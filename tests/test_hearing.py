@@ -125,9 +125,11 @@ def test_sessions_hold_each_clip_once_a_pass_and_some_are_silent(tmp_path, voice
 def test_no_session_of_training_has_a_voice_or_a_wording_of_the_test(tmp_path, voices):
     """By construction: corpora are drawn by split, and a recipe's training reads corpora of split train alone."""
     told = []
-    recipe = HearTraining.Config.tiny().build()
-    for split in ("train", "dev"):
-        for corpus in recipe.corpora(tmp_path, split, told.append):
+    recipe = replace(HearTraining.Config.tiny(), english=0.003, spoken=0.003).build()
+    for split, mixes in (("train", ("robot", "english", "spoken")), ("dev", ("robot", "english"))):
+        corpora = recipe.corpora(tmp_path, split, mixes, told.append)
+        assert len({corpus.name for corpus in corpora}) == len(mixes)
+        for corpus in corpora:
             assert corpus.config["split"] == split
             assert {row["split"] for row in corpus.rows} == {split}
             assert not {row["speaker"] for row in corpus.rows} & {"festival-slt", "festival-ked"}
@@ -343,6 +345,23 @@ def test_scoring_some_tokens_is_scoring_all_and_choosing(shards):
     assert torch.allclose(some, every[..., columns])
     asked = batch.targets >= 0
     assert torch.equal(columns[targets[asked]], batch.targets[asked])
+
+
+def test_shards_of_other_corpora_may_be_trained_on_together_each_in_its_own_scale(tmp_path):
+    paths, facts = [], {"bits": 8, "close": 2}
+    for name, size_of in (("one", 1.0), ("two", 50.0)):
+        features = size_of * np.random.default_rng(0).normal(size=(1, 4, 2, 6)).astype(np.float32)
+        scale = Scale.of(features, 8)
+        shard = Shard(
+            codes=scale.pack(features), scale=scale, labels=[[]], words=[[]], facts={**facts, "corpora": [name]}
+        )
+        paths.append(shard.save(tmp_path / f"{name}.npz"))
+    found = Sessions(paths).features([0, 1])
+    assert torch.allclose(found[1], 50 * found[0], atol=1.0)
+    assert float(found[1].abs().max()) > 50
+    other = replace(Shard.load(paths[0]), facts={**facts, "close": 3}).save(tmp_path / "other.npz")
+    with pytest.raises(StrettoError, match="Shards of different kinds"):
+        Sessions([paths[0], other])
 
 
 def test_letters_are_read_where_the_ear_knows_what_followed():

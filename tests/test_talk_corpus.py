@@ -139,6 +139,17 @@ def test_only_speakers_of_the_split_speak(split):
     assert {plan.scene.noise for plan in drawn} >= {"white", "pink", "hum", "music", "babble"}
 
 
+def test_one_voice_may_say_more_of_a_corpus_than_its_share():
+    plain, more = (Plans.Config(voiced=voiced).build() for voiced in (0.0, 0.8))
+    said = {name: [plans.plan(number) for number in range(100)] for name, plans in (("plain", plain), ("more", more))}
+    joe = {name: sum(plan.speaker == "piper-joe" for plan in plans) for name, plans in said.items()}
+    assert joe["more"] > joe["plain"] + 20
+    assert [plan.saying for plan in said["plain"]] == [plan.saying for plan in said["more"]]
+    assert not any("pitch" in plan.settings for plan in said["more"] if plan.speaker == "piper-joe")
+    with pytest.raises(StrettoError, match=r"speaker of dev 'piper-joe'"):
+        Plans.Config(split="dev", voiced=0.5)
+
+
 def test_a_corpus_can_be_cut_and_goes_on_the_same(tmp_path, voices):
     """Made in two goes, with a broken last line between, it is what one go makes; rows and clips agree."""
     config = Plans.Config(mix="tame", silence=0.2)

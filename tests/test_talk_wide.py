@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stretto.core.errors import StrettoError
-from stretto.data import questions, talk, talk_facts, talk_goals, talk_wide, talk_words
+from stretto.data import questions, talk, talk_facts, talk_goals, talk_lines, talk_wide, talk_words
 from stretto.data.talk_grammar import count, draw, every
 from stretto.data.talk_style import hesitate, plain, spoken_words
 from stretto.data.talk_tables import SAID, WORDS
@@ -24,8 +24,8 @@ def said(intent, split):
             text.partition(" :: ")[0] for each in SAID[intent][SPLITS.index(split)] for text in every(each, WORDS)
         )
         return {plain(text) for text in listed}
-    if intent == "prose":
-        return {plain(text) for text in talk_facts.prose(split)}
+    if intent in ("prose", "lines"):
+        return {plain(text) for text in (talk_facts.prose if intent == "prose" else talk_lines.lines)(split)}
     return {talk_wide.draw(intent, seed, split, hesitation=0).plain for seed in range(DRAWN)}
 
 
@@ -91,6 +91,20 @@ def test_nearly_every_word_of_test_sentences_is_heard_in_training():
     heard = {word for intent in INTENTS for word in " ".join(said(intent, "train")).split()} | set(talk_words.words())
     asked = [word for seed in range(600) for word in draw_from("robot", seed, "test").plain.split()]
     assert sum(word not in heard for word in asked) < 0.015 * len(asked)
+
+
+def test_the_lines_of_a_language_model_are_short_english_and_leave_the_robots_table_to_the_grammar():
+    every_line = [line for split in SPLITS for line in talk_lines.lines(split)]
+    assert len(every_line) > 9_000
+    assert all(talk_lines.fits(line) for line in every_line)
+    refused = (
+        "Put the bowl here, please.",
+        "It is.",
+        "what a day this is.",
+        "It is is too late.",
+        "Are we at 5 Main St?",
+    )
+    assert not any(talk_lines.fits(line) for line in refused)
 
 
 def test_strings_of_words_never_name_a_pair_kept_for_the_test(monkeypatch):

@@ -1,5 +1,6 @@
 """Make data. `talk`: what people say to a robot, as speech with word times, in rooms and noise. `composed`: sessions
 in which somebody talks to the robot while an expert moves its arm, to watch; `stretto train duplex` makes its own.
+`lines`: natural sentences, written by a language model, for the speech of training.
 
 Goes on where it was cut; clip k is the same for any length and any number of workers. Prints clips a minute and the
 time left, and writes a page of statistics with samples to hear or watch (OUT/talk.html, OUT/composed.html).
@@ -10,6 +11,7 @@ examples:
   stretto data talk --name english --mix english --hours 3
   stretto data talk --name tame --split test --mix tame --hours 6 --set snr_low=5
   stretto data composed --sessions 12
+  stretto data lines --count 5500 --seed 0
 """
 
 import argparse
@@ -18,8 +20,9 @@ from pathlib import Path
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("what", help="talk or composed")
+    parser.add_argument("what", help="talk, composed or lines")
     parser.add_argument("--sessions", type=int, default=12, help="of composed data (default 12)")
+    parser.add_argument("--count", type=int, default=5_500, help="of lines (default 5500)")
     parser.add_argument("--hours", type=float, default=1.0, help="of sound (default 1)")
     parser.add_argument("--split", default="train", help="train (default), dev or test: speakers and wordings")
     parser.add_argument("--mix", default="robot", help="robot (default), english, reflex, tame: shares of intents")
@@ -35,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Make what is missing, then the page."""
     from stretto.core.errors import unknown
 
-    kinds = {"talk": _talk, "composed": _composed}
+    kinds = {"talk": _talk, "composed": _composed, "lines": _lines}
     if options.what not in kinds:
         raise unknown("kind of data", options.what, kinds)
     options.out = options.out or Path("out") / options.what
@@ -49,6 +52,16 @@ def _composed(options: argparse.Namespace) -> int:
     count = 0 if options.page else options.sessions
     page = make_page(options.out, count, options.split, options.seed, lambda text: print(text, flush=True))
     print(f"wrote {page}")
+    return 0
+
+
+def _lines(options: argparse.Namespace) -> int:
+    """Have a language model write."""
+    from stretto.train.lines import write_lines
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / f"lines-{options.seed}.txt.gz"
+    print(f"wrote {write_lines(path, options.count, options.seed, lambda text: print(text, flush=True))}")
     return 0
 
 

@@ -71,8 +71,9 @@ class Plans(Configurable):
         """What is drawn.
 
         `mix`: shares of intents, one of `talk_wide.MIXES`. `silence`: share of clips without a word; `noisy`: share of
-        the others with noise, at `snr_low` to `snr_high` dB; `roomy`: share in a room. `still`: engines without their
-        own noise, so that the corpus can be made again bit for bit.
+        the others with noise, at `snr_low` to `snr_high` dB; `roomy`: share in a room. `voice` says `voiced` of it
+        beside its own share. `still`: engines without their own noise, so that the corpus can be made again bit for
+        bit.
         """
 
         split: str = "train"
@@ -81,6 +82,8 @@ class Plans(Configurable):
         silence: float = 0.04
         noisy: float = 0.75
         roomy: float = 0.5
+        voice: str = ROBOT_VOICE
+        voiced: float = 0.0
         snr_low: float = 0.0
         snr_high: float = 30.0
         still: bool = True
@@ -90,8 +93,10 @@ class Plans(Configurable):
                 raise unknown("split", self.split, SPLITS)
             if self.mix not in MIXES:
                 raise unknown("mix", self.mix, MIXES)
-            if not all(0 <= share <= 1 for share in (self.silence, self.noisy, self.roomy)):
-                raise StrettoError("Expected silence, noisy and roomy as shares of 0 to 1.")
+            if not all(0 <= share <= 1 for share in (self.silence, self.noisy, self.roomy, self.voiced)):
+                raise StrettoError("Expected silence, noisy, roomy and voiced as shares of 0 to 1.")
+            if self.voiced and self.voice not in speakers(self.split):
+                raise unknown(f"speaker of {self.split}", self.voice, speakers(self.split))
             if not -20 <= self.snr_low <= self.snr_high <= 60:
                 raise StrettoError(f"Expected -20 <= snr_low <= snr_high <= 60, got {self.snr_low}, {self.snr_high}.")
 
@@ -128,7 +133,11 @@ class Plans(Configurable):
             return _SILENT, "", {}
         seed = derive(self.config.seed, "saying", number) % 2**31
         saying = draw_from(self.config.mix, seed, self.config.split)
-        return saying, *somebody(source, self.config.split)
+        name, settings = somebody(source, self.config.split)
+        if self.config.voiced and source.random() < self.config.voiced:
+            name = self.config.voice
+            settings = {what: value for what, value in settings.items() if what != "pitch" or SPEAKERS[name].pitched}
+        return saying, name, settings
 
     def _scene(self, source: np.random.Generator, name: str, silent: bool) -> Scene:
         config = self.config

@@ -4,7 +4,8 @@
     saying = draw_from("robot", seed=4)          # the intent itself is drawn, from a mix
 
 It has the intents of data/talk.py and more: corrections, never mind, yes and no, backchannels, side talk, hard
-sentences with a command word that is no command, requests of other rooms, facts, prose and strings of common words. A
+sentences with a command word that is no command, requests of other rooms, facts, prose, remarks of people among
+themselves (`lines`, data/talk_lines.py) and strings of common words. A
 saying says its intent, goal, topic, split and where its pauses are. Wordings are of one split (three lists each, and a
 test that they do not meet); the pairs of thing and place kept for testing are never spoken in training. data/talk.py
 stays the small grammar of sessions and cards, whose lines are in here with their split.
@@ -23,13 +24,25 @@ import numpy as np
 
 from stretto.core.errors import StrettoError, unknown
 from stretto.core.rng import generator
-from stretto.data import talk, talk_facts, talk_goals, talk_words
+from stretto.data import talk, talk_facts, talk_goals, talk_lines, talk_words
 from stretto.data.talk_grammar import draw as fill
 from stretto.data.talk_style import Pause, hesitate, plain, sentence
 from stretto.data.talk_tables import SAID, WORDS
 
 SPLITS = ("train", "dev", "test")
-INTENTS = (*SAID, "instruct", "switch", "correct", "defective", "ask_scene", "elsewhere", "facts", "prose", "words")
+INTENTS = (
+    *SAID,
+    "instruct",
+    "switch",
+    "correct",
+    "defective",
+    "ask_scene",
+    "elsewhere",
+    "facts",
+    "prose",
+    "words",
+    "lines",
+)
 
 MIXES: dict[str, dict[str, float]] = {
     "robot": {
@@ -40,6 +53,7 @@ MIXES: dict[str, dict[str, float]] = {
     "english": {
         "words": 50, "prose": 20, "facts": 10, "elsewhere": 6, "side": 5, "ask_general": 3, "hard": 3, "confirm": 3,
     },
+    "spoken": {"lines": 80, "side": 6, "facts": 6, "ask_general": 4, "words": 4},
     "reflex": {"stop": 30, "pause": 25, "hard": 20, "side": 6, "backchannel": 5, "instruct": 5, "prose": 5, "facts": 4},
     "tame": {"instruct": 30, "side": 20, "ask_scene": 10, "backchannel": 10, "elsewhere": 10, "facts": 10, "prose": 10},
 }  # fmt: skip
@@ -229,6 +243,10 @@ def _prose(intent: str, split: str, goal: str, source: np.random.Generator) -> M
     return _one(talk_facts.prose(split), source), "", ""
 
 
+def _line(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
+    return _one(talk_lines.lines(split), source), "", ""
+
+
 def _words(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
     """A string of common words, in which no pair that is kept for testing stands by accident."""
     kept = () if split == "test" else _kept()
@@ -245,6 +263,7 @@ _MAKERS = {
     "defective": _defective,
     "facts": _fact,
     "prose": _prose,
+    "lines": _line,
     "words": _words,
 }
 

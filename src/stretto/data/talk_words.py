@@ -26,7 +26,7 @@ FLAT = 0.4
 LENGTHS = (3, 9)
 """Words of a string, at least and at most."""
 
-_CRUDE = re.compile(
+CRUDE = re.compile(
     r"(mother)?fuck|shit|bitch|ass(es|hole)?s?$|bastard|dick|puss|whore|slut|cock|cunt|nigg|porn|rap(e|ist)"
 )
 """Beginnings of words that films say and a person who looks at samples need not read."""
@@ -59,7 +59,7 @@ def _list() -> tuple[tuple[str, ...], np.ndarray]:
     )
     path = packaged("spellchecker", "resources", "en.json.gz", missing=missing)
     counts: dict[str, int] = json.loads(gzip.decompress(path.read_bytes()))
-    kept = (word for word in counts if _WORD.fullmatch(word) and not _CRUDE.match(word))
+    kept = (word for word in counts if _WORD.fullmatch(word) and not CRUDE.match(word))
     found = sorted(kept, key=lambda word: (-counts[word], word))[:MOST]
     shares = np.array([counts[word] for word in found], float) ** FLAT
     return tuple(found), shares / shares.sum()

@@ -1,8 +1,8 @@
 """Train hearing: speech, talk of people in rooms and noise, becomes words inside the stream, while they are spoken.
 
     stretto train hear --out out/hear                                  everything, from nothing, in this order:
-      1. speech      corpora of sentences (training speakers and wordings), 10 hours: 35 min on two cores
-      2. features    what the ear makes of them, in shards of a byte a number: 25 min on two cores, 0.7 GB
+      1. speech      corpora of sentences (training speakers and wordings), 16 hours: an hour on two cores
+      2. features    what the ear makes of them, in shards of a byte a number: 40 min on two cores, 1.1 GB
       3. training    the listening expert, 12 000 steps: 3.6 hours on two cores
       4. checkpoint  out/hear/listener/weights, for `stretto run --agent duplex --set weights=…` and `stretto listen`
 
@@ -25,9 +25,10 @@ and the same command without `--minutes`, on the first machine, writes the check
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -54,24 +55,29 @@ WAYS = {"listener": "-listener", "language": ""}
 """The two ways of reading, and the size of the agent that each belongs to."""
 
 
+SPOKEN: dict[str, dict[str, Any]] = {"spoken": {"voiced": 0.6, "noisy": 0.5}}
+"""How a corpus is spoken otherwise than the others: the voice of the robot says more of the remarks, in less noise."""
+
+
 class HearTraining(Configurable):
     """The recipe `hear`."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`way`: listener or language. `hours`, `english`: of the corpora of talk to a robot and of general English;
-        `dev_hours`: of each development corpus. `talk`: their folder, "" is OUT/talk. `shards`: theirs, "" is
-        OUT/shards. `bits`: a number of a shard. `delay`: ticks from the tick of a word's end to its label. `lora`:
-        rank of the adapters, for the way `language`. `threads`: parts of a batch that are computed at once, on a
-        CPU. `minutes`: of training in one call, 0 is to the end. `biases`:
-        added to the score of hearing nothing; the best on development sessions goes into the checkpoint. `begin`: a
-        checkpoint whose hearing is trained further, "" is none.
+        """`way`: listener or language. `hours`, `english`, `spoken`: of the corpora of talk to a robot, of general
+        English, and of remarks in natural English; `dev_hours`: of each development corpus. `talk`: their folder, "" is
+        OUT/talk. `shards`: theirs, "" is OUT/shards. `bits`: a number of a shard. `delay`: ticks from the tick of a
+        word's end to its label. `lora`: rank of the adapters, for the way `language`. `threads`: parts of a batch that
+        are computed at once, on a CPU. `minutes`: of training in one call, 0 is to the end. `biases`: added to the
+        score of hearing nothing; the best on development sessions goes into the checkpoint. `begin`: a checkpoint whose
+        hearing is trained further, "" is none.
         """
 
         way: str = "listener"
         size: str = "tiny"
         hours: float = 4.0
         english: float = 6.0
+        spoken: float = 6.0
         dev_hours: float = 0.25
         begin: str = ""
         talk: str = ""
@@ -96,8 +102,10 @@ class HearTraining(Configurable):
         def __post_init__(self) -> None:
             if self.way not in WAYS:
                 raise unknown("way of reading", self.way, WAYS)
-            if min(self.hours, self.dev_hours) <= 0 or self.english < 0 or self.minutes < 0 or self.threads < 1:
-                raise StrettoError("Expected hours, dev_hours and threads above 0, english and minutes of at least 0.")
+            if min(self.hours, self.dev_hours) <= 0 or min(self.english, self.spoken, self.minutes) < 0:
+                raise StrettoError("Expected hours and dev_hours above 0, english, spoken and minutes of at least 0.")
+            if self.threads < 1:
+                raise StrettoError(f"Expected threads of at least 1, got {self.threads}.")
 
         @classmethod
         def tiny(cls) -> "HearTraining.Config":
@@ -106,6 +114,7 @@ class HearTraining(Configurable):
                 size="debug",
                 hours=0.01,
                 english=0.0,
+                spoken=0.0,
                 dev_hours=0.004,
                 lora=2,
                 workers=1,
@@ -161,32 +170,34 @@ class HearTraining(Configurable):
         return load_kit(path)
 
     def sessions(self, out: Path, whole: Network.Config, say: Say) -> tuple[Sessions, Sessions]:
-        """Shards of training and development, made where they are missing."""
-        found = []
-        for split, share in (("train", self.config.sessions.passes), ("dev", 1)):
-            folder = Path(self.config.shards or out / "shards") / split
-            files = _complete(folder)
-            if not files:
-                corpora = self.corpora(out, split, say)
-                packed = replace(self.config.sessions, passes=share, seed=self.config.seed)
-                sessions = packed.build(corpora)
-                job = self.job(folder, corpora, packed, whole)
-                files = make_shards(job, sessions, self.config.workers, _after(split, say))
-            found.append(Sessions(files))
-        return found[0], found[1]
+        """Shards of training and development, made where they are missing; what is spoken has shards of its own."""
+        spoken = self._shards(out, whole, "spoken", ("spoken",), say) if self.config.spoken else []
+        found = [self._shards(out, whole, split, ("robot", "english"), say) for split in ("train", "dev")]
+        return Sessions([*found[0], *spoken]), Sessions(found[1])
 
-    def corpora(self, out: Path, split: str, say: Say) -> list[Corpus]:
-        """Talk to a robot, and general English, of one split; made where they are missing."""
+    def _shards(self, out: Path, whole: Network.Config, name: str, mixes: Sequence[str], say: Say) -> list[Path]:
+        """Those of a folder."""
+        folder = Path(self.config.shards or out / "shards") / name
+        files = _complete(folder)
+        if not files:
+            split = "dev" if name == "dev" else "train"
+            corpora = self.corpora(out, split, mixes, say)
+            passes = self.config.sessions.passes if split == "train" else 1
+            packed = replace(self.config.sessions, passes=passes, seed=self.config.seed)
+            job = self.job(folder, corpora, packed, whole)
+            files = make_shards(job, packed.build(corpora), self.config.workers, _after(name, say))
+        return files
+
+    def corpora(self, out: Path, split: str, mixes: Sequence[str], say: Say) -> list[Corpus]:
+        """Talk to a robot, general English, remarks, of one split; made where they are missing."""
         c, root = self.config, Path(self.config.talk or out / "talk")
-        wanted = {
-            "robot": (split, c.hours),
-            "english": (f"{split}_english" if split != "train" else "english", c.english),
-        }
+        hours = {"robot": c.hours, "english": c.english, "spoken": c.spoken}
         made = []
-        for mix, (name, hours) in wanted.items():
-            if hours:
-                plans = Plans.Config(split=split, seed=c.seed, mix=mix)
-                length = hours if split == "train" else c.dev_hours
+        for mix in mixes:
+            if hours[mix]:
+                name = split if mix == "robot" else mix if split == "train" else f"{split}_{mix}"
+                plans = Plans.Config(split=split, seed=c.seed, mix=mix, **SPOKEN.get(mix, {}))
+                length = hours[mix] if split == "train" else c.dev_hours
                 made.append(make(plans, root, length, name, c.workers, _after(name, say)))
         return made
 

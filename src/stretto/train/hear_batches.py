@@ -30,7 +30,7 @@ from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
 from stretto.core.rng import generator
-from stretto.data.hearing_shards import Label, Scale, Shard
+from stretto.data.hearing_shards import Label, Shard
 from stretto.think.cursor import RANKS
 from stretto.think.layout import TEXT, Layout
 from stretto.think.tokens import Tokens
@@ -54,9 +54,10 @@ class Sessions:
         shards = [Shard.load(path) for path in paths]
         if not shards:
             raise StrettoError("Expected at least one shard of heard sessions, got none.")
-        if any(shard.facts != shards[0].facts for shard in shards):
+        kinds = [{name: fact for name, fact in shard.facts.items() if name != "corpora"} for shard in shards]
+        if any(kind != kinds[0] for kind in kinds):
             raise StrettoError(f"Shards of different kinds: {', '.join(path.name for path in paths)}. Make them anew.")
-        self.facts = shards[0].facts
+        self.facts = kinds[0]
         self.scales = [shard.scale for shard in shards for _ in shard.labels]
         self.codes = np.concatenate([shard.codes for shard in shards])
         self.labels: list[list[Label]] = [list(some) for shard in shards for some in shard.labels]
@@ -81,8 +82,7 @@ class Sessions:
 
     def features(self, rows: Sequence[int]) -> Tensor:
         """(sessions, ticks, embeddings, width)."""
-        scale: Scale = self.scales[rows[0]]
-        return torch.from_numpy(scale.unpack(self.codes[list(rows)]))
+        return torch.from_numpy(np.stack([self.scales[row].unpack(self.codes[row]) for row in rows]))
 
 
 @dataclass(frozen=True)
