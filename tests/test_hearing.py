@@ -183,6 +183,10 @@ def test_making_shards_goes_on_where_it_was_cut_and_refuses_other_settings(shard
     assert len(files) > 1 or files[0].read_bytes() == before
     with pytest.raises(Exception, match="delay 1 \\(now 2\\)"):
         make_shards(replace(job, delay=2), job.sessions.build([corpus]), 1, lambda text: None)
+    with pytest.raises(StrettoError, match="'window_s': 0.8"):
+        make_shards(
+            replace(job, ear=replace(job.ear, window_s=0.8)), job.sessions.build([corpus]), 1, lambda text: None
+        )
 
 
 def test_a_label_is_due_a_tick_after_the_words_end(shards):

@@ -24,6 +24,17 @@ def test_lines_written_together_are_those_written_alone(surely):
     assert "capital of" in together[0]
 
 
+@torch.no_grad()
+def test_reading_word_by_word_is_reading_at_once(surely):
+    ids = torch.tensor([surely.text.encode("The capital of France is")])
+    whole = surely.read(ids, surely._room(1, ids.shape[1]), 0)
+    past = surely._room(1, ids.shape[1] + 30)
+    for at in range(ids.shape[1]):
+        stepped = surely.read(ids[:, at : at + 1], past, at)
+    assert torch.allclose(stepped, whole, atol=2e-3)
+    assert surely.text.decode([int(whole.argmax())]).strip() == "Paris"
+
+
 def test_a_line_that_does_not_end_is_none(surely):
     assert surely._line([5, 6]) == ""
 
