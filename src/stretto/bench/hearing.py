@@ -11,7 +11,8 @@ language_perplexity_ratio (prose, after over before) · question_right (which of
 before and after).
 
 Weights: `weights/hear`, and for the comparison of ways two trainings of equal processor time, out/ways/listener/weights
-and out/ways/language/weights (commands in docs/log.md).
+and out/ways/language/weights (`stretto train hear --out out/ways --set way=language --set loop.steps=N`; a step of the
+listening expert costs a ninth, so nine times N for it).
 """
 
 import re

@@ -8,7 +8,8 @@
 
     stretto train hear --out out/hear --minutes 60                     a piece of an hour of training; the same command
                                                                        again goes on, until it says finished
-    stretto train hear --out out/hear --set loop.steps=1               a checkpoint of the training as it stands
+    stretto train hear --out out/hear --set loop.steps=1               a checkpoint of the training as it stands (take
+                                                                       it away before the last one is written)
     stretto train hear --out out/more --set begin=weights/hear --set seed=1     further, on other speech
     stretto train hear --out out/hear --set way=language               the language expert itself reads, with adapters:
                                                                        nine times as long a step
