@@ -150,7 +150,7 @@ class BorrowedTable(nn.Module):
         return letters @ (self.codes if among is None else self.codes[among]).T.to(letters.dtype)
 
     def go_live(self) -> None:
-        """Score spellings by few bits, which zeros and ones lose nothing by. The lender's table goes live with its owner."""
+        """Score spellings by few bits: zeros and ones lose nothing. The lender's table goes live with its owner."""
         if self.codes is not None:
             self.spell, self.codes = quantised(self.codes), None
 
