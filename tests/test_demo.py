@@ -106,7 +106,9 @@ def test_the_arms_states_are_told_from_its_events(trace):
 def test_the_goal_of_an_arm_that_a_policy_moves_is_told_by_its_agent(trace):
     told = [replace(event, source="agent") if event.kind in GOALS else event for event in trace.events]
     stop = Event(kind=Kind.ACTION_HALTED, t=0.01, source="agent")
-    assert arm_states(replace(trace, events=[stop, *told])) == arm_states(trace)
+    begun = next(event.t for event in told if event.kind is Kind.ACTION_STARTED)
+    moves = Event(kind=Kind.ACTION_RESUMED, t=begun + 0.01, source="world")
+    assert arm_states(replace(trace, events=[stop, moves, *told])) == arm_states(trace), "and nothing is told twice"
 
 
 def test_the_person_is_on_the_left_and_the_robot_on_the_right(trace):

@@ -68,8 +68,9 @@ def arm_states(trace: Trace) -> list[tuple[float, str]]:
             goal = event.text
         if event.kind is Kind.ACTION_COMPLETED:
             goal = ""
-        halted = event.kind is Kind.ACTION_HALTED
-        states.append((event.t, "halted" if halted else goal or "waiting"))
+        name = "halted" if event.kind is Kind.ACTION_HALTED else goal or "waiting"
+        if name != states[-1][1]:
+            states.append((event.t, name))
     return states
 
 
