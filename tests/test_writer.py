@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from stretto.core.errors import StrettoError
 from stretto.think.writer import MOST, Writer
 from stretto.train import lines as written
 from stretto.train.lines import PROMPTS, write_lines
@@ -73,3 +74,5 @@ def test_only_lines_that_fit_are_kept_and_each_once(tmp_path, monkeypatch):
     assert "0 min left" in said[-1]
     assert [each.name for each in tmp_path.iterdir()] == ["lines.txt.gz"]
     assert all(len(shown) > 6 for shown in PROMPTS)
+    with pytest.raises(StrettoError, match="at least 1 line, got 0"):
+        write_lines(tmp_path / "none.txt.gz", 0, 0, said.append)

@@ -98,7 +98,9 @@ def _write(path: Path, lines: list[str]) -> Path:
 
 
 def write_lines(path: Path, count: int, seed: int, say: Callable[[str], None]) -> Path:
-    """Write so many different lines to `path` (.txt.gz). Raises StrettoError when nothing that it writes fits."""
+    """Write so many different lines to `path` (.txt.gz). Raises StrettoError for none, and when nothing that it writes fits."""
+    if count < 1:
+        raise StrettoError(f"Expected a count of at least 1 line, got {count}.")
     writer, rng, found = Writer(MODEL), generator(seed, "lines"), dict[str, str]()
     openings = [word for word in OPENINGS if len(writer.text.encode(f" {word}")) == 1]
     common = [word for word in map(str.capitalize, words()) if len(writer.text.encode(f" {word}")) == 1]
