@@ -98,7 +98,7 @@ def _write(path: Path, lines: list[str]) -> Path:
 
 
 def write_lines(path: Path, count: int, seed: int, say: Callable[[str], None]) -> Path:
-    """Write so many different lines to `path` (.txt.gz). Raises StrettoError for none, and when nothing that it writes fits."""
+    """Write so many different lines (.txt.gz). Raises StrettoError for none, and when none that is written fits."""
     if count < 1:
         raise StrettoError(f"Expected a count of at least 1 line, got {count}.")
     writer, rng, found = Writer(MODEL), generator(seed, "lines"), dict[str, str]()
