@@ -1,9 +1,9 @@
 """Natural English sentences of a few words, for width: lines that a small language model wrote (train/lines.py).
 
-Each belongs to one split. What would tell the test away is not among them: pairs of thing and place kept for it, its
-facts, what the exam says.
+Each belongs to one split. None names a thing or place of the robot's table or a capital, and none is a sentence of the
+grammar; a test compares them with what the exam says.
 
-Source: SmolLM2-135M-Instruct (Apache-2.0) wrote lines.txt.gz. Needs: nothing else.
+Source: SmolLM2-135M-Instruct (Apache-2.0) wrote lines.txt.gz.
 """
 
 import functools

@@ -23,15 +23,15 @@ FEATURES = (FRONT + BACK) * _KINDS + len(_LETTERS) + LONGEST + 2
 
 def codes(spelled: Sequence[bytes]) -> Float32[Tensor, "tokens features"]:
     """A row a token; that of one without bytes (a special token) is zero."""
+    found = [(number, place) for number, raw in enumerate(spelled) if raw for place in _places(raw)]
     table = torch.zeros(len(spelled), FEATURES)
-    for number, raw in enumerate(spelled):
-        if raw:
-            table[number, _places(raw.decode("utf-8", "replace"))] = 1.0
+    table[tuple(torch.tensor(found).T)] = 1.0
     return table
 
 
-def _places(text: str) -> list[int]:
+def _places(raw: bytes) -> list[int]:
     """Which of the features a token has."""
+    text = raw.decode("utf-8", "replace")
     word = text.strip()
     kinds = [_LETTERS.find(letter) % _KINDS for letter in word.lower()]
     places = [at * _KINDS + kind for at, kind in enumerate(kinds[:FRONT])]

@@ -109,9 +109,8 @@ def write_lines(path: Path, count: int, seed: int, say: Callable[[str], None]) -
         before, (heading, *shown) = len(found), PROMPTS[int(rng.integers(len(PROMPTS)))]
         order = rng.permutation(len(shown))
         prompt = "\n- ".join([heading, *(shown[place] for place in order)]) + "\n-"
-        begun = [
-            f" {(openings, common)[k % 2][int(rng.integers(len((openings, common)[k % 2])))]}" for k in range(AT_ONCE)
-        ]
+        lists = [(openings, common)[k % 2] for k in range(AT_ONCE)]
+        begun = [f" {some[int(rng.integers(len(some)))]}" for some in lists]
         for line in writer.lines(prompt, begun, rng):
             if fits(line):
                 found.setdefault(plain(line), line)
