@@ -30,12 +30,13 @@ from stretto.look.encoders.conv import ConvTokens
 from stretto.recipes.hear import HearTraining
 from stretto.think.plan import TickPlan, write
 from stretto.think.spelling import FEATURES
+from stretto.think.sounds import SOUNDS
 from stretto.think.tokens import gather
 from stretto.train.device import Device
 from stretto.train.hear import LISTENING, Hear, run_freely
 from stretto.train.hear_batches import Batches, Sessions
 from stretto.train.hear_features import Job, Maker, make_shards
-from stretto.train.hear_letters import ALPHABET, Frames, Letters, spelled
+from stretto.train.hear_sounds import Frames, Sounds, spoken
 from test_duplex_agent import context, observation
 
 SIZES = ("debug", "debug-listener")
@@ -329,9 +330,9 @@ def test_the_loss_reaches_the_hearing_half_and_nothing_else(shards, kind):
     assert reached
     assert reached <= set(stage.parameters())
     places = {"states", "grains"} if network.config.grain else {"states"}
-    assert {"recall", "precision"} | {f"letters_{place}" for place in places} <= set(told)
-    assert set(stage.letters) == places
-    assert all(letters.out.weight.grad.any() for letters in stage.letters.values())
+    assert {"recall", "precision"} | {f"sounds_{place}" for place in places} <= set(told)
+    assert set(stage.sounds) == places
+    assert all(sounds.out.weight.grad.any() for sounds in stage.sounds.values())
     if kind == "debug-listener":
         assert not any(name.startswith(("backbone.experts.language", "tables.text")) for name in reached)
         assert any(name.startswith("backbone.experts.listening") for name in reached)
@@ -368,7 +369,7 @@ def test_shards_of_other_corpora_may_be_trained_on_together_each_in_its_own_scal
         Sessions([paths[0], other])
 
 
-def test_letters_are_read_where_the_ear_knows_what_followed():
+def test_sounds_are_read_where_the_ear_knows_what_followed():
     """Of a tick of ten frames it hands on the one before, too, so a word from 0.2 to 0.4 s is read in tick 2."""
     frames = Frames.of(size("debug").ear)
     assert (frames.each, frames.settled, frames.behind) == (10, 1, 10)
@@ -380,44 +381,45 @@ def test_letters_are_read_where_the_ear_knows_what_followed():
 
 
 @torch.no_grad()
-def test_the_loss_of_letters_is_of_those_of_a_word_in_its_own_time():
-    frames = Frames(each=10, states=2, settled=1, behind=10)
-    letters = Letters(10 * 27, frames)
-    letters.out.weight.copy_(torch.eye(270))
-    letters.out.bias.zero_()
-    states = torch.zeros(1, 6, 270)
-    states.view(1, 3, 2, 10, 27)[..., 0] = 20.0
-    spoken = states.view(1, 3, 2, 10, 27)[0, 1, 0]
-    for frame, letter in ((2, "g"), (4, "o")):
-        spoken[frame, 0], spoken[frame, 1 + ALPHABET.index(letter)] = 0.0, 20.0
-    read = [
-        float(letters.loss(states, spelled([[word]], frames, 3))) for word in (("Go!", 0.02, 0.12), ("Go", 0.2, 0.3))
-    ]
-    assert read[0] < 0.01 < 5 < read[1]
-    assert not len(spelled([[("go", 0.3, 0.5), ("7", 0.0, 0.1)]], frames, 3).first), "cut off, and without letters"
-    assert float(letters.loss(states, spelled([[]], frames, 3))) == 0
+def test_the_loss_of_sounds_is_of_those_of_a_word_in_its_own_time():
+    frames, count = Frames(each=10, states=2, settled=1, behind=10), 1 + len(SOUNDS)
+    sounds = Sounds(10 * count, frames)
+    sounds.out.weight.copy_(torch.eye(10 * count))
+    sounds.out.bias.zero_()
+    states = torch.zeros(1, 6, 10 * count)
+    states.view(1, 3, 2, 10, count)[..., 0] = 20.0
+    place = states.view(1, 3, 2, 10, count)[0, 1, 0]
+    for frame, sound in ((2, "n"), (4, "o"), (6, "ʊ")):
+        place[frame, 0], place[frame, 1 + SOUNDS.index(sound)] = 0.0, 20.0
+    here, later, alike = (
+        float(sounds.loss(states, spoken([[word]], frames, 3)))
+        for word in (("No!", 0.02, 0.16), ("No", 0.2, 0.3), ("know", 0.02, 0.16))
+    )
+    assert here == alike < 0.01 < 5 < later
+    assert not len(spoken([[("no", 0.3, 0.5), ("7", 0.0, 0.1)]], frames, 3).first), "cut off, and of no known sound"
+    assert float(sounds.loss(states, spoken([[]], frames, 3))) == 0
 
 
 @pytest.mark.parametrize("kind", SIZES)
 @torch.no_grad()
-def test_letters_of_a_word_are_read_before_it_can_be_fed_back(shards, kind):
+def test_sounds_of_a_word_are_read_before_it_can_be_fed_back(shards, kind):
     network, sessions, batches = made(shards, kind)
     stage = stage_of(network, sessions, batches)
     batch, heard = batches.of([0], None), network.layout.index["heard"]
     speech = batch.tokens.stream == network.layout.index["speech"]
-    letters, embedded = stage.letters["states"], stage.hear(batch.features)[0]
-    words = spelled(batch.words, letters.frames, sessions.ticks)
+    sounds, embedded = stage.sounds["states"], stage.hear(batch.features)[0]
+    words = spoken(batch.words, sounds.frames, sessions.ticks)
     assert len(words.first) > 3
     seen = []
     for shift in (0, 1):
         other = replace(
             batch.tokens, id=torch.where(batch.tokens.stream == heard, batch.tokens.id + shift, batch.tokens.id)
         )
-        seen.append(letters(stage.states(other, embedded, stage.sights(other))[:, speech])[0])
+        seen.append(sounds(stage.states(other, embedded, stage.sights(other))[:, speech])[0])
     changed = (seen[0] != seen[1]).any(-1)
     first = int(torch.nonzero(changed)[0])
-    spoken = int(words.first[0] + words.frames[0])
-    assert first >= spoken, "what is fed back of the first word comes behind its last frame"
+    over = int(words.first[0] + words.frames[0])
+    assert first >= over, "what is fed back of the first word comes behind its last frame"
 
 
 def test_a_listening_expert_learns_a_minute_of_beeps(shards):

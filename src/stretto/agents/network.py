@@ -49,7 +49,7 @@ class Network(nn.Module, Configurable):
         expert's; empty is random weights, with the tokenizer's size from `table`. `tied`: the head of a random language
         expert is its embedding. `lora`: rank of the adapters on the language expert, whose own weights then rest; 0 is
         none. `grain`: width in which each grain of the ear is read beside its neighbours before they are joined; 0: not
-        at all. `spelled`: a narrow expert that borrows a vocabulary scores its tokens by their letters too.
+        at all. `spelled`: a narrow expert that borrows a vocabulary scores its tokens by their letters and sounds too.
         `proprio`: numbers of the robot. `whole`: numbers of an action that the robot takes as -1, 0 or 1 (a
         gripper that closes, holds or opens). `seed` draws all that is not loaded.
         """

@@ -44,7 +44,7 @@ from stretto.data.clip_plan import Plans
 from stretto.data.corpus import Corpus, make
 from stretto.data.hearing import Sessions as Packed
 from stretto.train.device import choose
-from stretto.train.hear import LETTERS, Hear, is_trained
+from stretto.train.hear import SOUNDS, Hear, is_trained
 from stretto.train.hear_batches import Batches, Sessions
 from stretto.train.hear_features import Job, make_shards
 from stretto.train.hear_kit import Kit, alone, kit_of, load_kit, put, save_kit
@@ -150,7 +150,7 @@ class HearTraining(Configurable):
         with loop.average():
             bias, told = stage.best_bias(self.config.biases)
         say(f"score of hearing nothing {bias:+}: errors a word by what is added: {told}")
-        trained = {n: weight.cpu().clone() for n, weight in loop.averaged.items() if not n.startswith(LETTERS)}
+        trained = {n: weight.cpu().clone() for n, weight in loop.averaged.items() if not n.startswith(SOUNDS)}
         trained[f"tables.{stage.vocabulary}.bias"][stage.batches.nothing - stage.size] += bias
         return self.checkpoint(folder, whole, trained, say)
 

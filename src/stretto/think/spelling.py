@@ -1,8 +1,9 @@
-"""How a token is spelled, as a row of zeros and ones: its letters from the front and from the end, and which it has.
+"""How a token is spelled and how it sounds, as a row of zeros and ones.
 
-What sounds alike is spelled alike, and what means the same is not. A language model's table knows what tokens mean; a
-small expert that hears scores them by their letters too (table.py), so that what it learned of one word serves all, and
-a word that training never said can be written.
+A language model's table knows what tokens mean. What sounds alike does not mean the same, so a small expert that hears
+scores tokens by this, too (table.py): their letters and their sounds (sounds.py), each from the front and from the end,
+which there are, and how many. So what it learned of one word serves all, and a word that training never said can be
+written.
 
 Source: spelling beside whole words in direct acoustics-to-word models (Audhkhasi et al. 2018). Needs: torch.
 """
@@ -13,12 +14,14 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-FRONT, BACK, LONGEST = 5, 3, 12
-"""Letters told apart by their place from the front and from the end, and lengths."""
+from stretto.think.sounds import SOUNDS, sounds_of
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_KINDS = len(_LETTERS) + 1  # and whatever is no letter
-FEATURES = (FRONT + BACK) * _KINDS + len(_LETTERS) + LONGEST + 2
+_FRONT, _BACK, _LONGEST = 5, 3, 12
+"""Signs told apart by their place from the front and from the end, and lengths."""
+
+_WRITTEN = (_FRONT + _BACK + 1) * (len(_LETTERS) + 1) - 1 + _LONGEST
+FEATURES = _WRITTEN + 2 + (_FRONT + _BACK + 1) * (len(SOUNDS) + 1) - 1 + _LONGEST
 
 
 def codes(spelled: Sequence[bytes]) -> Float32[Tensor, "tokens features"]:
@@ -30,15 +33,19 @@ def codes(spelled: Sequence[bytes]) -> Float32[Tensor, "tokens features"]:
 
 
 def _places(raw: bytes) -> list[int]:
-    """Which of the features a token has."""
+    """Which of the features a token has: those of its letters, a leading space, a capital, those of its sounds."""
     text = raw.decode("utf-8", "replace")
-    word = text.strip()
-    kinds = [_LETTERS.find(letter) % _KINDS for letter in word.lower()]
-    places = [at * _KINDS + kind for at, kind in enumerate(kinds[:FRONT])]
-    places += [(FRONT + at) * _KINDS + kind for at, kind in enumerate(kinds[: -BACK - 1 : -1])]
-    at = (FRONT + BACK) * _KINDS
-    places += [at + kind for kind in kinds if kind < len(_LETTERS)]
-    at += len(_LETTERS)
-    places.append(at + min(len(word), LONGEST - 1))
-    at += LONGEST
-    return places + [at] * text[:1].isspace() + [at + 1] * word[:1].isupper()
+    word, sounds = text.strip(), sounds_of(text)
+    places = _signs(word.lower(), _LETTERS) + [_WRITTEN] * text[:1].isspace() + [_WRITTEN + 1] * word[:1].isupper()
+    return places + [_WRITTEN + 2 + place for place in _signs(sounds, SOUNDS)] if sounds else places
+
+
+def _signs(word: str, alphabet: str) -> list[int]:
+    """Features of a string over an alphabet; all that is not in it counts as one more sign."""
+    count = len(alphabet) + 1
+    kinds = [alphabet.find(sign) % count for sign in word]
+    places = [at * count + kind for at, kind in enumerate(kinds[:_FRONT])]
+    places += [(_FRONT + at) * count + kind for at, kind in enumerate(kinds[: -_BACK - 1 : -1])]
+    at = (_FRONT + _BACK) * count
+    places += [at + kind for kind in kinds if kind < len(alphabet)]
+    return [*places, at + len(alphabet) + min(len(word), _LONGEST - 1)]

@@ -80,8 +80,8 @@ class BorrowedTable(nn.Module):
 
     A row of the table goes through `narrow` on its way in, a state through `wide` on its way out, so that the whole
     vocabulary of a language model costs a small expert two matrices, and one of the lender's width nothing. The table
-    itself stays with its owner. Such a small expert may also score tokens by how they are spelled (spelling.py),
-    through `letters`.
+    itself stays with its owner. Such a small expert may also score tokens by how they are spelled and sound
+    (spelling.py), through `signs`.
     """
 
     def __init__(
@@ -98,13 +98,13 @@ class BorrowedTable(nn.Module):
         if width != lent:
             self.narrow, self.wide = nn.Linear(lent, width), nn.Linear(width, lent)
             nn.init.normal_(self.wide.weight, std=0.1 * width**-0.5)
-        self.letters: nn.Linear | None = None
+        self.signs: nn.Linear | None = None
         self.spell: nn.Module | None = None
         self.codes: Tensor | None
         self.register_buffer("codes", None, persistent=False)
         if spelled and width != lent and vocabulary.table.spelled:
-            self.letters = nn.Linear(width, FEATURES, bias=False)
-            nn.init.normal_(self.letters.weight, std=0.1 * width**-0.5)
+            self.signs = nn.Linear(width, FEATURES, bias=False)
+            nn.init.normal_(self.signs.weight, std=0.1 * width**-0.5)
             self.codes = codes(vocabulary.table.spelled)
 
     def embed(self, ids: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch width"]:
@@ -139,15 +139,15 @@ class BorrowedTable(nn.Module):
     ) -> Float[Tensor, "*batch tokens"]:
         """The base's scores, with those of the spelling, and our own beside them."""
         asked = states.to(self.own.dtype)
-        if self.letters is not None and theirs is not None:
-            theirs = theirs + self._spelled(self.letters(asked), among)
+        if self.signs is not None and theirs is not None:
+            theirs = theirs + self._spelled(self.signs(asked), among)
         return _beside(asked @ self.own.T + self.bias, theirs, states.dtype)
 
-    def _spelled(self, letters: Tensor, among: Int64[Tensor, " some"] | None) -> Tensor:
+    def _spelled(self, signs: Tensor, among: Int64[Tensor, " some"] | None) -> Tensor:
         if self.spell is not None:
-            return self.spell(letters)
+            return self.spell(signs)
         assert self.codes is not None
-        return letters @ (self.codes if among is None else self.codes[among]).T.to(letters.dtype)
+        return signs @ (self.codes if among is None else self.codes[among]).T.to(signs.dtype)
 
     def go_live(self) -> None:
         """Score spellings by few bits: zeros and ones lose nothing. The lender's table goes live with its owner."""

@@ -4,13 +4,13 @@ Two ways, one setting apart. With a listening expert (layout `listener200`) that
 matrices are trained and nothing of the language model is computed. Without (layout `tick200`), adapters on the language
 expert learn to read. Either way the loss is the cross-entropy of every ask against what is right given what was fed
 back (train/hear_batches.py), nothing weighted by `silence`; in some of the steps a part of what is fed back is the
-model's own best guess of a pass without gradient. Beside it, weighted by `letters`, the letters of each word are read
-from what speech becomes (train/hear_letters.py).
+model's own best guess of a pass without gradient. Beside it, weighted by `sounds`, the sounds of each word are read
+from what speech becomes (train/hear_sounds.py).
 
 Scores are over all tokens that the corpora have and `negatives` others drawn anew each step, because the whole table of
 49 152 rows would cost more than the expert; 0 takes the whole table.
 
-Logs `loss`; `letters_grains` and `letters_states`, the loss of a letter by where it is read; `recall` and `precision`
+Logs `loss`; `sounds_grains` and `sounds_states`, the loss of a sound by where it is read; `recall` and `precision`
 of hearing a token at an ask, whichever it is (begin-of-word decisions, from step 1 on); `right`: of the tokens, those
 that are the right ones. Validation: word error of free running on development sessions.
 """
@@ -36,7 +36,7 @@ from stretto.think.backbone import Sight, Sights
 from stretto.think.tokens import Tokens
 from stretto.think.visibility import Rule
 from stretto.train.hear_batches import Batch, Batches, Sessions
-from stretto.train.hear_letters import Frames, Letters, spelled
+from stretto.train.hear_sounds import Frames, Sounds, spoken
 
 LISTENING = (
     "backbone.experts.listening.",
@@ -51,7 +51,7 @@ LISTENING = (
 READING = ("adapter.", "tables.text.own", "tables.text.bias", "place.speech", "when.language")
 """What is trained without one, beside the adapters on the language expert."""
 
-LETTERS = "letters."
+SOUNDS = "sounds."
 """How the names of the readout's weights begin, which are not the network's."""
 
 
@@ -70,7 +70,7 @@ class Hear(Configurable):
     class Config(BaseConfig):
         """`silence`: weight of an ask to which nothing is the answer. `own`: share of steps with the model's own words
         fed back, in `owned` of the places. `negatives`: see above. `held`: sessions of a validation, `together` at
-        once. `blur`: noise on the ear's features, in units of each channel's spread. `letters`: weight of their loss.
+        once. `blur`: noise on the ear's features, in units of each channel's spread. `sounds`: weight of their loss.
         """
 
         silence: float = 0.6
@@ -78,7 +78,7 @@ class Hear(Configurable):
         owned: float = 0.5
         negatives: int = 1_024
         blur: float = 0.3
-        letters: float = 0.5
+        sounds: float = 0.5
         held: int = 24
         together: int = 24
 
@@ -97,7 +97,7 @@ class Hear(Configurable):
             weight.requires_grad_(is_trained(network, name))
         network.to(self.device)
         self.expert = batches.expert
-        self.letters = letters_of(network, self.expert).to(self.device)
+        self.sounds = sounds_of(network, self.expert).to(self.device)
         self.vocabulary = network.layout["heard"].predicts
         self.size = network.layout.vocabularies[self.vocabulary].table.size
         self.rule = Rule(network.layout)
@@ -107,9 +107,9 @@ class Hear(Configurable):
         self.known = torch.cat([known, torch.tensor([batches.close])]).unique()
 
     def parameters(self) -> dict[str, nn.Parameter]:
-        """The hearing half, and the readout of letters."""
+        """The hearing half, and the readout of sounds."""
         ours = {name: weight for name, weight in self.network.named_parameters() if weight.requires_grad}
-        return ours | {f"{LETTERS}{name}": weight for name, weight in self.letters.named_parameters()}
+        return ours | {f"{SOUNDS}{name}": weight for name, weight in self.sounds.named_parameters()}
 
     def batch(self, step: int, part: int) -> Batch:
         """Drawn from (step, part)."""
@@ -132,12 +132,12 @@ class Hear(Configurable):
         weight = torch.where(wanted == nothing, c.silence, 1.0)
         loss = (F.cross_entropy(asked, wanted, reduction="none") * weight).sum() / weight.sum()
         read = {"states": states[:, tokens.stream == self.network.layout.index["speech"]]} | grains
-        letters = self._letters(batch, read)
+        sounds = self._sounds(batch, read)
         best = asked.detach().argmax(-1)
         said, spoken = best != nothing, wanted != nothing
         both = (said & spoken).sum()
-        return loss + c.letters * sum(letters.values()), {
-            **{f"letters_{name}": found.detach() for name, found in letters.items()},
+        return loss + c.sounds * sum(sounds.values()), {
+            **{f"sounds_{name}": found.detach() for name, found in sounds.items()},
             "recall": both / spoken.sum().clamp(min=1),
             "precision": both / said.sum().clamp(min=1),
             "right": ((best == wanted) & spoken).sum() / spoken.sum().clamp(min=1),
@@ -192,13 +192,13 @@ class Hear(Configurable):
         theirs = torch.searchsorted(among, targets.clamp(0, self.size - 1))
         return among, torch.where(targets < 0, -1, torch.where(targets < self.size, theirs, ours))
 
-    def _letters(self, batch: Batch, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The loss of a letter, by where it is read."""
+    def _sounds(self, batch: Batch, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The loss of a sound, by where it is read."""
         ticks, found = self.batches.sessions.ticks, {}
         for name, states in read.items():
-            letters = self.letters[name]
-            assert isinstance(letters, Letters)
-            found[name] = letters.loss(states, spelled(batch.words, letters.frames, ticks).to(self.device))
+            sounds = self.sounds[name]
+            assert isinstance(sounds, Sounds)
+            found[name] = sounds.loss(states, spoken(batch.words, sounds.frames, ticks).to(self.device))
         return found
 
     @torch.no_grad()
@@ -293,14 +293,14 @@ class Hear(Configurable):
         return {}
 
 
-def letters_of(network: Network, expert: str) -> nn.ModuleDict:
-    """Readouts of letters by where they read: the last states of speech and, where there are any, the grains'."""
+def sounds_of(network: Network, expert: str) -> nn.ModuleDict:
+    """Readouts of sounds by where they read: the last states of speech and, where there are any, the grains'."""
     ear, adapter = network.config.ear, network.adapter
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        found = nn.ModuleDict({"states": Letters(network.backbone.config.experts[expert].width, Frames.of(ear))})
+        found = nn.ModuleDict({"states": Sounds(network.backbone.config.experts[expert].width, Frames.of(ear))})
         if isinstance(adapter, GrainAdapter):
-            found["grains"] = Letters(adapter.config.width, Frames.of(ear, adapter.config.grains))
+            found["grains"] = Sounds(adapter.config.width, Frames.of(ear, adapter.config.grains))
     return found
 
 

@@ -1,11 +1,11 @@
-"""Letters of what is said, read from the states of speech: an auxiliary loss that teaches to hear, only while training.
+"""Sounds of what is said, read from the states of speech: an auxiliary loss that teaches to hear, only while training.
 
-A word is one answer among fifty thousand, two or three times a second. Its letters are a dozen answers a second among
-26, and words that were never heard are made of them too. So each word's letters should be found, in their order, in the
-states of the speech between its beginning and its end: of those that know what followed (the oldest tick that the ear
-hands on), which is before the word can have been fed back as heard, so nothing can be copied from there. They are read
-in two places: from the grains, before a tick's are joined (listen/encoders/grains.py), where sounds are told apart, and
-from the last states, where words are. The readouts are no part of the network that is saved.
+A word is one answer among fifty thousand, two or three times a second. Its sounds are a dozen answers a second among
+forty, and words that were never heard are made of them too. So each word's sounds (think/sounds.py) should be found, in
+their order, in the states of the speech between its beginning and its end: of those that know what followed (the oldest
+tick that the ear hands on), which is before the word can have been fed back as heard, so nothing can be copied from
+there. They are read in two places: from the grains, before a tick's are joined (listen/encoders/grains.py), where
+sounds are told apart, and from the last states, where words are. The readouts are no part of the network that is saved.
 
 Source: connectionist temporal classification (Graves et al., 2006), beside a decoder as in joint CTC-attention (Kim et
 al., 2017), but word by word, for the times of words are known. Needs: torch. Does not know how batches are drawn.
@@ -22,10 +22,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from stretto.core.signals import HEARING_RATE
+from stretto.data.talk_style import plain
 from stretto.listen.encoders.whisper import FRAME, WhisperEncoder
-
-ALPHABET = "abcdefghijklmnopqrstuvwxyz"
-"""What is told apart, numbered from 1 on; 0 is none of them."""
+from stretto.think.sounds import SOUNDS, sounds_of
 
 FRAME_S = FRAME / HEARING_RATE
 
@@ -55,52 +54,54 @@ class Frames:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spelled:
-    """Words: the session of each, its first frame, its frames, how many letters it has, and which."""
+class Spoken:
+    """Words: the session of each, its first frame, its frames, how many sounds it has, and which (1 is the first)."""
 
     session: Int[Tensor, " words"]
     first: Int[Tensor, " words"]
     frames: Int[Tensor, " words"]
     size: Int[Tensor, " words"]
-    letters: Int[Tensor, "words longest"]
+    sounds: Int[Tensor, "words longest"]
 
-    def to(self, device: torch.device) -> "Spelled":
+    def to(self, device: torch.device) -> "Spoken":
         """The same on a device."""
-        return Spelled(**{name: getattr(self, name).to(device) for name in self.__dataclass_fields__})
+        return Spoken(**{name: getattr(self, name).to(device) for name in self.__dataclass_fields__})
 
 
-def spelled(sessions: Sequence[Sequence[Any]], frames: Frames, ticks: int) -> Spelled:
-    """The words [word, start, end] of sessions of so many ticks that end before the last frame that is read."""
+def spoken(sessions: Sequence[Sequence[Any]], frames: Frames, ticks: int) -> Spoken:
+    """The words [word, start, end] of sessions of so many ticks whose sounds are known and that end before the last
+    frame that is read.
+    """
     rows: list[list[int]] = []
-    letters: list[Tensor] = []
+    sounds: list[Tensor] = []
     for number, words in enumerate(sessions):
         for word, start, end in words:
-            found = [ALPHABET.index(letter) + 1 for letter in str(word).lower() if letter in ALPHABET]
+            found = [SOUNDS.index(sound) + 1 for sound in sounds_of(plain(str(word)))]
             first, count = frames.span(start, end)
             if found and first + count <= ticks * frames.each * frames.settled:
                 rows.append([number, first, count, len(found)])
-                letters.append(torch.tensor(found))
+                sounds.append(torch.tensor(found))
     table = torch.tensor(rows, dtype=torch.int64).reshape(-1, 4)
-    padded = nn.utils.rnn.pad_sequence(letters, batch_first=True) if letters else torch.zeros(0, 1, dtype=torch.int64)
-    return Spelled(session=table[:, 0], first=table[:, 1], frames=table[:, 2], size=table[:, 3], letters=padded)
+    padded = nn.utils.rnn.pad_sequence(sounds, batch_first=True) if sounds else torch.zeros(0, 1, dtype=torch.int64)
+    return Spoken(session=table[:, 0], first=table[:, 1], frames=table[:, 2], size=table[:, 3], sounds=padded)
 
 
-class Letters(nn.Module):
-    """The letter that is spoken in each frame, by the states of speech."""
+class Sounds(nn.Module):
+    """The sound in each frame, by the states of speech; 0 is none."""
 
     def __init__(self, width: int, frames: Frames) -> None:
         super().__init__()
         self.frames = frames
-        self.out = nn.Linear(width, frames.each * (1 + len(ALPHABET)))
+        self.out = nn.Linear(width, frames.each * (1 + len(SOUNDS)))
 
-    def forward(self, states: Float[Tensor, "batch speech width"]) -> Float[Tensor, "batch frames letters"]:
+    def forward(self, states: Float[Tensor, "batch speech width"]) -> Float[Tensor, "batch frames sounds"]:
         """Logarithms of their chances; `speech` is ticks times states of a tick."""
         settled = states.unflatten(1, (-1, self.frames.states))[:, :, : self.frames.settled]
         scores = self.out(settled).unflatten(-1, (self.frames.each, -1))
         return F.log_softmax(scores.flatten(1, 3).float(), -1)
 
-    def loss(self, states: Float[Tensor, "batch speech width"], words: Spelled) -> Float[Tensor, ""]:
-        """Of a letter in the mean, 0 where there is none; words with more letters than frames do not count."""
+    def loss(self, states: Float[Tensor, "batch speech width"], words: Spoken) -> Float[Tensor, ""]:
+        """Of a sound in the mean, 0 where there is none; words with more sounds than frames do not count."""
         if not len(words.first):
             return states.sum() * 0
         longest = torch.arange(int(words.frames.max()), device=states.device)
@@ -108,6 +109,6 @@ class Letters(nn.Module):
         places = (words.first[:, None] + longest).clamp(max=chances.shape[1] - 1)
         chances = chances[words.session[:, None], places]
         total = F.ctc_loss(
-            chances.transpose(0, 1), words.letters, words.frames, words.size, reduction="sum", zero_infinity=True
+            chances.transpose(0, 1), words.sounds, words.frames, words.size, reduction="sum", zero_infinity=True
         )
         return total / words.size.sum()

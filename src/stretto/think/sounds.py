@@ -1,0 +1,48 @@
+"""How words sound: the phonemes of American English, by a word's letters.
+
+English is not written as it is spoken: "busy" and "bisy" sound alike, "plans" and "plants" nearly, "whoa" like nothing
+that is spelled so. So whoever hears a word needs to know what it would sound like, or has to learn it for every word.
+sounds.txt.gz says it of every word among a language model's tokens and of common ones (train/sounds.py made it).
+
+    sounds_of("Plans")     ('p', 'l', 'æ', 'n', 'z')
+
+Source: espeak-ng's rules and word list, as it prints them, without stress and length. Needs: nothing.
+"""
+
+import functools
+import gzip
+import unicodedata
+from pathlib import Path
+
+SOUNDS = "abdefhijklmnopstuvwzæðŋɐɑɔəɚɛɜɡɪɹɾʃʊʌʒʔθᵻ"
+"""All that are told apart: a diphthong is two of them, and so is an affricate."""
+
+LEXICON = Path(__file__).with_name("sounds.txt.gz")
+
+_ALIKE = {"r": "ɹ", "x": "k"}
+
+
+def sounds_of(word: str) -> str:
+    """The sounds of a word, a character each; "" where nobody knows.
+
+    >>> sounds_of(" plans"), sounds_of("xqzt")
+    ('plænz', '')
+    """
+    return lexicon().get(word.strip().lower(), "")
+
+
+def simple(ipa: str) -> str:
+    """An IPA string by sounds alone.
+
+    >>> simple("ɐbɹˌiːvɪˈeɪʃənz")
+    'ɐbɹivɪeɪʃənz'
+    """
+    plain = (_ALIKE.get(each, each) for each in unicodedata.normalize("NFD", ipa))
+    return "".join(each for each in plain if each in SOUNDS)
+
+
+@functools.lru_cache(maxsize=1)
+def lexicon() -> dict[str, str]:
+    """Sounds by word."""
+    lines = gzip.decompress(LEXICON.read_bytes()).decode().splitlines()
+    return dict(line.split("\t") for line in lines)
