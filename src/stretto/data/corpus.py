@@ -65,13 +65,16 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def clip(self, at: int, again: int = 0) -> Clip:
+    def clip(self, at: int, again: int = 0, clear: bool = False) -> Clip:
         """Clip `at`. `again` 0 is the one of the row; another number draws other surroundings (the row's times do not
-        hold then: take those of the clip). Raises StrettoError when its speech was deleted.
+        hold then: take those of the clip). `clear`: without room and noise. Raises StrettoError when its speech was
+        deleted.
         """
         row = around = self.rows[at]
         if again:
             around = self._surroundings(at, again)
+        if clear:
+            around = {**around, "noise": None, "snr_db": None, "rt60_s": None, "others": []}
         scene = Scene(**{key: around[key] for key in Scene.__dataclass_fields__})
         seed = derive(row["seed"], "again", again) % 2**31 if again else int(row["seed"])
         return in_scene(self.dry(at), scene, seed, [self._cache.read(key).sound for key in around["others"]])

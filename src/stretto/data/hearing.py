@@ -21,7 +21,7 @@ from jaxtyping import Float32
 
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
-from stretto.core.errors import StrettoError
+from stretto.core.errors import StrettoError, unknown
 from stretto.core.rng import generator
 from stretto.core.signals import HEARING_RATE, Word
 from stretto.core.sound import level_dbfs
@@ -90,7 +90,8 @@ class Sessions(Configurable):
     class Config(BaseConfig):
         """`seconds` of a session, whole ticks of 200 ms. `passes`: how often each clip comes, in other surroundings
         each time. `gap_s`: most silence between clips. `quiet`: share of sessions in which nobody speaks. `bedded`:
-        share of the others with noise from end to end.
+        share of the others with noise from end to end. `clear`: a speaker whose clips alone are taken, each without
+        room and noise; "" takes all as they are.
         """
 
         seconds: float = 20.0
@@ -108,6 +109,9 @@ class Sessions(Configurable):
     def __init__(self, config: Config, corpora: Sequence[Corpus]) -> None:
         if not corpora or not sum(map(len, corpora)):
             raise StrettoError("Expected at least one corpus with clips in it. `stretto data talk` makes one.")
+        spoken = {row["speaker"] for corpus in corpora for row in corpus.rows if row["speaker"]}
+        if config.clear and config.clear not in spoken:
+            raise unknown("speaker of these corpora", config.clear, sorted(spoken))
         self.config, self.corpora = config, corpora
         self.packed = self._pack()
 
@@ -122,6 +126,7 @@ class Sessions(Configurable):
             for again in range(c.passes)
             for number, corpus in enumerate(self.corpora)
             for at in range(len(corpus))
+            if c.clear in ("", corpus.rows[at]["speaker"])
         ]
         rng = generator(c.seed, "hearing", "order")
         packed: list[tuple[Item, ...]] = []
@@ -150,7 +155,7 @@ class Sessions(Configurable):
             if at >= count:
                 break
             corpus = self.corpora[item.corpus]
-            clip = corpus.clip(item.at, item.again)
+            clip = corpus.clip(item.at, item.again, clear=bool(c.clear))
             here = clip.sound.samples[: count - at]
             samples[at : at + len(here)] += here
             start = at / HEARING_RATE

@@ -60,13 +60,23 @@ SPOKEN: dict[str, dict[str, Any]] = {"spoken": {"voiced": 0.6, "noisy": 0.5}}
 """How a corpus is spoken otherwise than the others: the voice of the robot says more of the remarks, in less noise."""
 
 
+SHARDS = {
+    "train": ("robot", "english"),
+    "spoken": ("spoken",),
+    "clear": ("robot", "english", "spoken"),
+    "dev": ("robot", "english"),
+}
+"""Folders of shards, and the corpora that each is made of."""
+
+
 class HearTraining(Configurable):
     """The recipe `hear`."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`way`: listener or language. `hours`, `english`, `spoken`: of the corpora of talk to a robot, of general
-        English, and of remarks in natural English; `dev_hours`: of each development corpus. `talk`: their folder, "" is
+        English, and of remarks in natural English; `dev_hours`: of each development corpus. `clear`: a speaker of whom
+        all that is in them is heard once more without room and noise, "" is nobody. `talk`: their folder, "" is
         OUT/talk. `shards`: theirs, "" is OUT/shards. `bits`: a number of a shard. `delay`: ticks from the tick of a
         word's end to its label. `lora`: rank of the adapters, for the way `language`. `threads`: parts of a batch that
         are computed at once, on a CPU. `minutes`: of training in one call, 0 is to the end. `biases`: added to the
@@ -79,6 +89,7 @@ class HearTraining(Configurable):
         hours: float = 4.0
         english: float = 6.0
         spoken: float = 6.0
+        clear: str = "piper-joe"
         dev_hours: float = 0.25
         begin: str = ""
         talk: str = ""
@@ -116,6 +127,7 @@ class HearTraining(Configurable):
                 hours=0.01,
                 english=0.0,
                 spoken=0.0,
+                clear="",
                 dev_hours=0.004,
                 lora=2,
                 workers=1,
@@ -171,20 +183,21 @@ class HearTraining(Configurable):
         return load_kit(path)
 
     def sessions(self, out: Path, whole: Network.Config, say: Say) -> tuple[Sessions, Sessions]:
-        """Shards of training and development, made where they are missing; what is spoken has shards of its own."""
-        spoken = self._shards(out, whole, "spoken", ("spoken",), say) if self.config.spoken else []
-        found = [self._shards(out, whole, split, ("robot", "english"), say) for split in ("train", "dev")]
-        return Sessions([*found[0], *spoken]), Sessions(found[1])
+        """Shards of training and development, made where they are missing."""
+        names = ["train", *["spoken"] * bool(self.config.spoken), *["clear"] * bool(self.config.clear)]
+        files = [file for name in names for file in self._shards(out, whole, name, say)]
+        return Sessions(files), Sessions(self._shards(out, whole, "dev", say))
 
-    def _shards(self, out: Path, whole: Network.Config, name: str, mixes: Sequence[str], say: Say) -> list[Path]:
-        """Those of a folder."""
+    def _shards(self, out: Path, whole: Network.Config, name: str, say: Say) -> list[Path]:
+        """Those of a folder of SHARDS."""
         folder = Path(self.config.shards or out / "shards") / name
         files = _complete(folder)
         if not files:
             split = "dev" if name == "dev" else "train"
-            corpora = self.corpora(out, split, mixes, say)
+            corpora = self.corpora(out, split, SHARDS[name], say)
             passes = self.config.sessions.passes if split == "train" else 1
-            packed = replace(self.config.sessions, passes=passes, seed=self.config.seed)
+            clear = self.config.clear if name == "clear" else ""
+            packed = replace(self.config.sessions, passes=passes, clear=clear, seed=self.config.seed)
             job = self.job(folder, corpora, packed, whole)
             files = make_shards(job, packed.build(corpora), self.config.workers, _after(name, say))
         return files

@@ -54,7 +54,7 @@ class Sessions:
         shards = [Shard.load(path) for path in paths]
         if not shards:
             raise StrettoError("Expected at least one shard of heard sessions, got none.")
-        kinds = [{name: fact for name, fact in shard.facts.items() if name != "corpora"} for shard in shards]
+        kinds = [{k: fact for k, fact in shard.facts.items() if k not in ("corpora", "clear")} for shard in shards]
         if any(kind != kinds[0] for kind in kinds):
             raise StrettoError(f"Shards of different kinds: {', '.join(path.name for path in paths)}. Make them anew.")
         self.facts = kinds[0]

@@ -131,7 +131,8 @@ class Maker:
 
 def facts(job: Job) -> dict[str, Any]:
     """What a folder of shards was made of: plain data."""
-    return {
+    clear = {"clear": job.sessions.clear} if job.sessions.clear else {}
+    return clear | {
         "corpora": [name for _, name in job.corpora],
         "ear": asdict(job.ear),
         "language": job.language,
