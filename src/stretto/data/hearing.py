@@ -99,6 +99,7 @@ class Sessions(Configurable):
         gap_s: float = 1.5
         quiet: float = 0.08
         bedded: float = 0.15
+        clear: str = ""
         seed: int = 0
 
         @classmethod
