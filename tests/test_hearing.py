@@ -16,6 +16,7 @@ from stretto.bench import hearing_language
 from stretto.cli.main import main
 from stretto.core.errors import StrettoError
 from stretto.core.signals import HEARING_RATE, Sound, Speech, Word
+from stretto.core.sound import level_dbfs
 from stretto.data import speech_cache
 from stretto.data.clip_plan import Plans
 from stretto.data.clips import Clip
@@ -121,6 +122,18 @@ def test_sessions_hold_each_clip_once_a_pass_and_some_are_silent(tmp_path, voice
     assert np.array_equal(one.samples, two.samples)
     assert one.samples.shape == (6 * HEARING_RATE,)
     assert all(when < 6.0 for _, when in one.pieces)
+
+
+def test_a_speaker_is_heard_once_more_without_room_and_noise(tmp_path, voices):
+    corpus = make(Plans.Config(split="train", noisy=1.0, snr_low=0.0, snr_high=5.0), tmp_path, 0.05, workers=1)
+    name = "piper-joe"
+    sessions = Packed.Config(seconds=6.0, quiet=0.0, bedded=0.0, clear=name).build([corpus])
+    items = [item.at for some in sessions.packed for item in some]
+    assert sorted(items) == [at for at, row in enumerate(corpus.rows) if row["speaker"] == name]
+    ends = [corpus.clip(items[0], clear=clear).sound.samples[-1_600:] for clear in (True, False)]
+    assert level_dbfs(ends[0]) < -55 < level_dbfs(ends[1])
+    with pytest.raises(StrettoError, match="Did you mean 'piper-joe'"):
+        Packed.Config(clear="piper-jo").build([corpus])
 
 
 def test_no_session_of_training_has_a_voice_or_a_wording_of_the_test(tmp_path, voices):

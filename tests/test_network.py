@@ -15,6 +15,7 @@ from stretto.think.expert import ExpertConfig
 from stretto.think.layout import TextTable, Vocabulary
 from stretto.think.layouts.tick200 import Tick200
 from stretto.think.llama import LLAMA31_8B, SMOLLM2_1_7B, SMOLLM2_135M
+from stretto.think.sounds import SOUNDS
 from stretto.think.spelling import FEATURES, codes
 from stretto.think.table import BorrowedTable, TokenTable
 from stretto.think.table import scores as scores_of
@@ -307,6 +308,15 @@ def test_tokens_are_told_apart_by_letters_and_sounds_from_the_front_and_from_the
     assert not rows[4].any(), "a special token is spelled by nothing"
     assert not torch.equal(rows[5], rows[6])
     assert len({tuple(row.tolist()) for row in rows}) == 7
+
+
+def test_what_sounds_alike_is_told_apart_by_its_letters_alone():
+    heard = 9 * (len(SOUNDS) + 1) - 1 + 12
+    know, no, now = codes([b" know", b" no", b" now"])
+    assert torch.equal(know[-heard:], no[-heard:])
+    assert not torch.equal(know[:-heard], no[:-heard])
+    assert not torch.equal(now[-heard:], no[-heard:])
+    assert not codes([b"qzxv"])[0, -heard:].any(), "nobody knows how that sounds"
 
 
 def test_a_narrow_expert_scores_the_tokens_it_borrows_by_their_letters_and_sounds_too():
