@@ -30,8 +30,8 @@ from stretto.listen.encoders.grains import GrainAdapter
 from stretto.look.encoders.conv import ConvTokens
 from stretto.recipes.hear import HearTraining
 from stretto.think.plan import TickPlan, write
-from stretto.think.spelling import FEATURES
 from stretto.think.sounds import SOUNDS
+from stretto.think.spelling import FEATURES
 from stretto.think.tokens import gather
 from stretto.train.device import Device
 from stretto.train.hear import LISTENING, Hear, run_freely
