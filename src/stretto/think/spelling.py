@@ -23,6 +23,13 @@ _FRONT, _BACK, _LONGEST = 5, 3, 12
 _WRITTEN = (_FRONT + _BACK + 1) * (len(_LETTERS) + 1) - 1 + _LONGEST
 FEATURES = _WRITTEN + 2 + (_FRONT + _BACK + 1) * (len(SOUNDS) + 1) - 1 + _LONGEST
 
+PLACES = tuple(
+    slice(first + at * count, first + (at + 1) * count)
+    for first, count in ((0, len(_LETTERS) + 1), (_WRITTEN + 2, len(SOUNDS) + 1))
+    for at in range(_FRONT + _BACK)
+)
+"""Which features say what stands in one place: exactly one of each of these, or none where a token is too short."""
+
 
 def codes(spelled: Sequence[bytes]) -> Float32[Tensor, "tokens features"]:
     """A row a token; that of one without bytes (a special token) is zero."""

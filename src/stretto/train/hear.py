@@ -5,7 +5,8 @@ matrices are trained and nothing of the language model is computed. Without (lay
 expert learn to read. Either way the loss is the cross-entropy of every ask against what is right given what was fed
 back (train/hear_batches.py), nothing weighted by `silence`; in some of the steps a part of what is fed back is the
 model's own best guess of a pass without gradient. Beside it, weighted by `sounds`, the sounds of each word are read
-from what speech becomes (train/hear_sounds.py).
+from what speech becomes (train/hear_sounds.py). And, weighted by `signs`, each letter and sound of a token is told apart
+from the others in its place by the weights that score tokens (think/spelling.py): many small answers about a word.
 
 Scores are over all tokens that the corpora have and `negatives` others drawn anew each step, because the whole table of
 49 152 rows would cost more than the expert; 0 takes the whole table.
@@ -33,6 +34,8 @@ from stretto.data.talk_style import plain
 from stretto.listen.encoders.grains import GrainAdapter
 from stretto.nn.attention import bias_of
 from stretto.think.backbone import Sight, Sights
+from stretto.think.spelling import PLACES
+from stretto.think.table import BorrowedTable
 from stretto.think.tokens import Tokens
 from stretto.think.visibility import Rule
 from stretto.train.hear_batches import Batch, Batches, Sessions
@@ -70,7 +73,8 @@ class Hear(Configurable):
     class Config(BaseConfig):
         """`silence`: weight of an ask to which nothing is the answer. `own`: share of steps with the model's own words
         fed back, in `owned` of the places. `negatives`: see above. `held`: sessions of a validation, `together` at
-        once. `blur`: noise on the ear's features, in units of each channel's spread. `sounds`: weight of their loss.
+        once. `blur`: noise on the ear's features, in units of each channel's spread. `sounds`, `signs`: weights of
+        their losses.
         """
 
         silence: float = 0.6
@@ -79,6 +83,7 @@ class Hear(Configurable):
         negatives: int = 1_024
         blur: float = 0.3
         sounds: float = 0.5
+        signs: float = 0.3
         held: int = 24
         together: int = 24
 
@@ -131,12 +136,14 @@ class Hear(Configurable):
         nothing = len(among) + self.batches.nothing - self.size
         weight = torch.where(wanted == nothing, c.silence, 1.0)
         loss = (F.cross_entropy(asked, wanted, reduction="none") * weight).sum() / weight.sum()
+        signs = self._signs(tokens, states, batch.targets.to(self.device))
         read = {"states": states[:, tokens.stream == self.network.layout.index["speech"]]} | grains
         sounds = self._sounds(batch, read)
         best = asked.detach().argmax(-1)
         said, spoken = best != nothing, wanted != nothing
         both = (said & spoken).sum()
-        return loss + c.sounds * sum(sounds.values()), {
+        return loss + c.sounds * sum(sounds.values()) + c.signs * signs, {
+            "signs": signs.detach(),
             **{f"sounds_{name}": found.detach() for name, found in sounds.items()},
             "recall": both / spoken.sum().clamp(min=1),
             "precision": both / said.sum().clamp(min=1),
@@ -200,6 +207,18 @@ class Hear(Configurable):
             assert isinstance(sounds, Sounds)
             found[name] = sounds.loss(states, spoken(batch.words, sounds.frames, ticks).to(self.device))
         return found
+
+    def _signs(self, tokens: Tokens, states: Tensor, targets: Tensor) -> Tensor:
+        """The loss of a letter or sound in its place; 0 where tokens are not scored by them, or none is due."""
+        table = self.network.tables[self.vocabulary]
+        due = (targets >= 0) & (targets < self.size)
+        if not isinstance(table, BorrowedTable) or table.signs is None or table.codes is None or not due.any():
+            return states.sum() * 0
+        here = tokens.stream == self.network.layout.index["heard"]
+        scores = table.signs(states[:, here][due])
+        right = table.codes[targets[due]]
+        lost = [(right[:, place] * F.log_softmax(scores[:, place], -1)).sum() for place in PLACES]
+        return -torch.stack(lost).sum() / torch.stack([right[:, place].sum() for place in PLACES]).sum()
 
     @torch.no_grad()
     def _own(self, tokens: Tokens, speech: Tensor, sights: Sights, among: Tensor, generator: torch.Generator) -> Tokens:
