@@ -29,6 +29,7 @@ from stretto.data.talk_style import spoken_words
 from stretto.listen.encoders.grains import GrainAdapter
 from stretto.look.encoders.conv import ConvTokens
 from stretto.recipes.hear import HearTraining
+from stretto.think.layout import TextTable
 from stretto.think.plan import TickPlan, write
 from stretto.think.sounds import SOUNDS
 from stretto.think.spelling import FEATURES
@@ -447,6 +448,24 @@ def test_a_listening_expert_learns_a_minute_of_beeps(shards):
         optimizer.step()
         first = loss.detach() if first is None else first
     assert float(loss.detach()) < 0.8 * float(first)
+
+
+def test_letters_and_sounds_of_a_token_are_learned_in_their_places(shards):
+    """Where tokens are spelled; nothing is lost where they are not."""
+    words = tuple(bytes([97 + n % 26, 97 + n * 7 % 26, 97 + n * 3 % 26]) for n in range(TextTable().size))
+    network = replace(size("debug-listener"), table=TextTable(spelled=words), spelled=True).build()
+    sessions = Sessions(shards[2])
+    stage = stage_of(network, sessions, Batches.Config(size=3).build(network.layout, sessions, [1, 7]), signs=1.0)
+    optimizer, lost = torch.optim.Adam(stage.parameters().values(), lr=1e-2), []
+    for step in range(30):
+        loss, told = stage.loss(stage.batch(step, 0), torch.Generator().manual_seed(step))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        lost.append(float(told["signs"]))
+    assert lost[-1] < 0.8 * lost[0]
+    plain = stage_of(*made(shards)).loss(stage.batch(0, 0), torch.Generator().manual_seed(0))[1]
+    assert float(plain["signs"]) == 0
 
 
 # The recipe

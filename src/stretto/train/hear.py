@@ -5,8 +5,8 @@ matrices are trained and nothing of the language model is computed. Without (lay
 expert learn to read. Either way the loss is the cross-entropy of every ask against what is right given what was fed
 back (train/hear_batches.py), nothing weighted by `silence`; in some of the steps a part of what is fed back is the
 model's own best guess of a pass without gradient. Beside it, weighted by `sounds`, the sounds of each word are read
-from what speech becomes (train/hear_sounds.py). And, weighted by `signs`, each letter and sound of a token is told apart
-from the others in its place by the weights that score tokens (think/spelling.py): many small answers about a word.
+from what speech becomes (train/hear_sounds.py). And, weighted by `signs`, each letter and sound of a token that is due
+is told apart from others in its place by the weights that score tokens (think/spelling.py): many small answers a word.
 
 Scores are over all tokens that the corpora have and `negatives` others drawn anew each step, because the whole table of
 49 152 rows would cost more than the expert; 0 takes the whole table.
