@@ -2,8 +2,9 @@
 
     stretto train hear --out out/hear                                  everything, from nothing, in this order:
       1. speech      corpora of sentences (training speakers and wordings), 16 hours: an hour on two cores
-      2. features    what the ear makes of them, in shards of a byte a number: 40 min on two cores, 1.1 GB
-      3. training    the listening expert, 12 000 steps: 3.6 hours on two cores
+      2. features    what the ear makes of them, in shards of a byte a number; the voice of the robot once more without
+                     noise: 65 min on two cores, 2 GB
+      3. training    the listening expert, 12 000 steps: 4 hours on two cores
       4. checkpoint  out/hear/listener/weights, for `stretto run --agent duplex --set weights=…` and `stretto listen`
 
     stretto train hear --out out/hear --minutes 60                     a piece of an hour of training; the same command

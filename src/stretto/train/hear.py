@@ -102,7 +102,7 @@ class Hear(Configurable):
             weight.requires_grad_(is_trained(network, name))
         network.to(self.device)
         self.expert = batches.expert
-        self.sounds = sounds_of(network, self.expert).to(self.device)
+        self.sounds = readouts_of(network, self.expert).to(self.device)
         self.vocabulary = network.layout["heard"].predicts
         self.size = network.layout.vocabularies[self.vocabulary].table.size
         self.rule = Rule(network.layout)
@@ -140,14 +140,14 @@ class Hear(Configurable):
         read = {"states": states[:, tokens.stream == self.network.layout.index["speech"]]} | grains
         sounds = self._sounds(batch, read)
         best = asked.detach().argmax(-1)
-        said, spoken = best != nothing, wanted != nothing
-        both = (said & spoken).sum()
+        said, due = best != nothing, wanted != nothing
+        both = (said & due).sum()
         return loss + c.sounds * sum(sounds.values()) + c.signs * signs, {
             "signs": signs.detach(),
             **{f"sounds_{name}": found.detach() for name, found in sounds.items()},
-            "recall": both / spoken.sum().clamp(min=1),
+            "recall": both / due.sum().clamp(min=1),
             "precision": both / said.sum().clamp(min=1),
-            "right": ((best == wanted) & spoken).sum() / spoken.sum().clamp(min=1),
+            "right": ((best == wanted) & due).sum() / due.sum().clamp(min=1),
         }
 
     def hear(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -312,7 +312,7 @@ class Hear(Configurable):
         return {}
 
 
-def sounds_of(network: Network, expert: str) -> nn.ModuleDict:
+def readouts_of(network: Network, expert: str) -> nn.ModuleDict:
     """Readouts of sounds by where they read: the last states of speech and, where there are any, the grains'."""
     ear, adapter = network.config.ear, network.adapter
     with torch.random.fork_rng():
