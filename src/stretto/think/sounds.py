@@ -4,7 +4,7 @@ English is not written as it is spoken: "busy" and "bisy" sound alike, "plans" a
 that is spelled so. So whoever hears a word needs to know what it would sound like, or has to learn it for every word.
 sounds.txt.gz says it of every word among a language model's tokens and of common ones (train/sounds.py made it).
 
-    sounds_of("Plans")     ('p', 'l', 'æ', 'n', 'z')
+    sounds_of("Plans")     "plænz"
 
 Source: espeak-ng's rules and word list, as it prints them, without stress and length. Needs: nothing.
 """

@@ -33,9 +33,9 @@ PLACES = tuple(
 
 def codes(spelled: Sequence[bytes]) -> Float32[Tensor, "tokens features"]:
     """A row a token; that of one without bytes (a special token) is zero."""
-    found = [(number, place) for number, raw in enumerate(spelled) if raw for place in _places(raw)]
+    found = [number * FEATURES + place for number, raw in enumerate(spelled) if raw for place in _places(raw)]
     table = torch.zeros(len(spelled), FEATURES)
-    table[tuple(torch.tensor(found).T)] = 1.0
+    table.view(-1)[torch.tensor(found, dtype=torch.int64)] = 1.0
     return table
 
 

@@ -200,13 +200,9 @@ class Hear(Configurable):
         return among, torch.where(targets < 0, -1, torch.where(targets < self.size, theirs, ours))
 
     def _sounds(self, batch: Batch, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The loss of a sound, by where it is read."""
-        ticks, found = self.batches.sessions.ticks, {}
-        for name, states in read.items():
-            sounds = self.sounds[name]
-            assert isinstance(sounds, Sounds)
-            found[name] = sounds.loss(states, spoken(batch.words, sounds.frames, ticks).to(self.device))
-        return found
+        """The loss of a sound, by where it is read: the same words in the same frames."""
+        words = spoken(batch.words, Frames.of(self.network.config.ear), self.batches.sessions.ticks).to(self.device)
+        return {name: self.sounds[name].loss(states, words) for name, states in read.items()}  # type: ignore[operator]
 
     def _signs(self, tokens: Tokens, states: Tensor, targets: Tensor) -> Tensor:
         """The loss of a letter or sound in its place; 0 where tokens are not scored by them, or none is due."""

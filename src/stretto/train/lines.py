@@ -87,11 +87,11 @@ def join(folder: Path = Path("out/lines"), path: Path = LINES) -> Path:
         for line in gzip.decompress(file.read_bytes()).decode().splitlines():
             if fits(line) and plain(line) not in grammar:
                 found.setdefault(plain(line), line)
-    return _write(path, list(found.values()))
+    return write_text(path, list(found.values()))
 
 
-def _write(path: Path, lines: list[str]) -> Path:
-    """Whole or not at all, and the same bytes for the same lines."""
+def write_text(path: Path, lines: list[str]) -> Path:
+    """Write lines (.txt.gz), whole or not at all, and the same bytes for the same lines."""
     part = path.with_name(f".{path.name}.part")
     part.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0))
     return part.replace(path)
@@ -119,4 +119,4 @@ def write_lines(path: Path, count: int, seed: int, say: Callable[[str], None]) -
             raise StrettoError(f"'{MODEL}' wrote no line that fits in {20 * AT_ONCE}.")
         left = watch.seconds() / max(1, len(found)) * (count - len(found)) / 60
         say(f"{len(found)} of {count} lines ({len(found) - before} of {AT_ONCE} kept), {max(0.0, left):.0f} min left")
-    return _write(path, list(found.values())[:count])
+    return write_text(path, list(found.values())[:count])

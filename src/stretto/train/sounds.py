@@ -8,7 +8,6 @@ of training. A word that is weak within a sentence stands as it is there.
 Needs: espeak-ng, the language model's package, the package of common words.
 """
 
-import gzip
 import re
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from stretto.data.talk_words import words
 from stretto.speak.phonemes import word_phonemes
 from stretto.think.sounds import LEXICON, simple
 from stretto.think.text import load_text
+from stretto.train.lines import write_text
 
 MODEL = "smollm2-135m"
 AT_ONCE = 500
@@ -42,7 +42,4 @@ def write_sounds(path: Path = LEXICON) -> Path:
         part = tuple(wanted[first : first + AT_ONCE])
         found |= {word: simple(ipa) for word, ipa in zip(part, word_phonemes(part), strict=True)}
     found |= WEAK
-    part_ = path.with_name(f".{path.name}.part")
-    rows = "".join(f"{word}\t{sounds}\n" for word, sounds in found.items() if sounds)
-    part_.write_bytes(gzip.compress(rows.encode(), mtime=0))
-    return part_.replace(path)
+    return write_text(path, [f"{word}\t{sounds}" for word, sounds in found.items() if sounds])
