@@ -135,6 +135,8 @@ def test_a_speaker_is_heard_once_more_without_room_and_noise(tmp_path, voices):
     assert level_dbfs(ends[0]) < -55 < level_dbfs(ends[1])
     with pytest.raises(StrettoError, match="Did you mean 'piper-joe'"):
         Packed.Config(clear="piper-jo").build([corpus])
+    with pytest.raises(StrettoError, match="speaker of training 'festival-slt'"):
+        HearTraining.Config(clear="festival-slt")
 
 
 def test_no_session_of_training_has_a_voice_or_a_wording_of_the_test(tmp_path, voices):

@@ -44,6 +44,7 @@ from stretto.core.errors import StrettoError, unknown
 from stretto.data.clip_plan import Plans
 from stretto.data.corpus import Corpus, make
 from stretto.data.hearing import Sessions as Packed
+from stretto.data.voices import speakers
 from stretto.train.device import choose
 from stretto.train.hear import SOUNDS, Hear, is_trained
 from stretto.train.hear_batches import Batches, Sessions
@@ -117,6 +118,8 @@ class HearTraining(Configurable):
                 raise unknown("way of reading", self.way, WAYS)
             if min(self.hours, self.dev_hours) <= 0 or min(self.english, self.spoken, self.minutes) < 0:
                 raise StrettoError("Expected hours and dev_hours above 0, english, spoken and minutes of at least 0.")
+            if self.clear and self.clear not in speakers("train"):
+                raise unknown("speaker of training", self.clear, speakers("train"))
             if self.threads < 1:
                 raise StrettoError(f"Expected threads of at least 1, got {self.threads}.")
 
