@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stretto.core.errors import StrettoError
+from stretto.core.rng import generator
 from stretto.data import questions, talk, talk_facts, talk_goals, talk_lines, talk_wide, talk_words
 from stretto.data.talk_grammar import count, draw, every
 from stretto.data.talk_style import hesitate, plain, spoken_words
@@ -110,8 +111,17 @@ def test_the_lines_of_a_language_model_are_short_english_and_leave_the_robots_ta
 def test_strings_of_words_never_name_a_pair_kept_for_the_test(monkeypatch):
     thing, place = sorted(talk_wide._kept())[0]
     drawn = iter([f"Some {thing} on {place}.", f"Some {thing} alone."])
-    monkeypatch.setattr(talk_words, "string", lambda source: next(drawn))
+    monkeypatch.setattr(talk_words, "string", lambda source, flat: next(drawn))
     assert talk_wide.draw("words", 0, "train").plain == f"some {thing} alone"
+
+
+def test_even_strings_say_the_rarest_words_as_often_as_the_commonest():
+    def said(flat):
+        return [word for seed in range(300) for word in plain(talk_words.string(generator(seed), flat)).split()]
+
+    rare = set(talk_words.words()[3_000:])
+    share = {flat: sum(word in rare for word in said(flat)) / len(said(flat)) for flat in (0.0, talk_words.FLAT)}
+    assert share[talk_words.FLAT] < 0.4 < 0.45 < share[0.0] < 0.55
 
 
 def test_facts_belong_to_one_split_and_their_names_to_all():

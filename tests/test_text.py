@@ -141,6 +141,14 @@ def test_control_characters_without_a_token_are_dropped(smollm):
     assert smollm.decode(smollm.encode("a\x04b\x13c")) == "abc"
 
 
+def test_a_heard_word_is_the_same_tokens_wherever_it_stands(smollm):
+    first, later = smollm.heard("Fetch it. Stop!"), smollm.heard("stop it. FETCH!")
+    assert [smollm.decode([at]) for at in first] == [" fetch", " it", ".", " stop", "!"]
+    assert sorted(first) == sorted(later)
+    assert smollm.decode(smollm.heard(" Ukraine and I")) == " Ukraine and I", "names keep their capital"
+    assert smollm.heard("") == []
+
+
 @pytest.mark.parametrize("user", ["Turn on the stove.", " two  spaces\n", ""])
 def test_a_chat_is_what_the_models_own_template_makes_of_it(smollm, user):
     template = read_gguf(find("smollm2-135m", ())).meta["tokenizer.chat_template"]

@@ -16,6 +16,7 @@ from stretto.listen.encoders.adapter import SpeechAdapter
 from stretto.listen.encoders.grains import GrainAdapter
 from stretto.listen.encoders.live import RowInt8, fast
 from stretto.listen.encoders.mel import CEILING, LogMel, mel_filters
+from stretto.listen.encoders.recent import RecentSounds
 from stretto.listen.encoders.weights import read_variables
 from stretto.listen.encoders.whisper import EarState, WhisperEncoder
 
@@ -361,7 +362,11 @@ def test_an_adapter_without_width_is_refused():
 
 
 def grain_adapter():
-    return GrainAdapter.Config(width_in=4, grains=3, embeddings=2, width=8, layers=1, width_out=5).build()
+    adapter = GrainAdapter.Config(
+        width_in=4, grains=3, embeddings=2, width=8, layers=1, width_out=5, settled=3, kinds=4
+    ).build()
+    torch.nn.init.normal_(adapter.recent.out.weight)  # an untrained one says nothing
+    return adapter
 
 
 def test_grains_are_read_alike_wherever_they_stand_in_a_tick():
@@ -373,18 +378,37 @@ def test_grains_are_read_alike_wherever_they_stand_in_a_tick():
     assert torch.allclose(adapter.read(features)[0, 0, 1:3], adapter.read(later)[0, 0, 3:5], atol=1e-6)
 
 
-def test_a_tick_of_grains_hears_no_other_tick():
-    adapter = grain_adapter()
-    features = torch.randn(3, 8, 12, generator=torch.Generator().manual_seed(0))
-    assert adapter(features).shape == (3, 8, 5)
-    assert torch.allclose(adapter(features)[:, 2:4], adapter(features[:, 2:4]), atol=1e-6)
-    with pytest.raises(StrettoError, match=r"multiple of 2, 12\), got \(3, 12\)"):
-        adapter(features[0, :3])
+@torch.no_grad()
+def test_grains_tick_by_tick_are_those_of_the_whole_session():
+    adapter, ticks = grain_adapter(), 20
+    features = 3 * torch.randn(3, 2 * ticks, 12, generator=torch.Generator().manual_seed(0))
+    whole, state, stepped = adapter(features), None, []
+    for some in features.split(2, dim=1):
+        embeddings, state = adapter.step(some, state)
+        stepped.append(embeddings)
+    assert whole.shape == (3, 2 * ticks, 5)
+    assert torch.allclose(torch.cat(stepped, 1), whole, atol=1e-6)
+    assert not torch.allclose(adapter(features[:, 20:22]), whole[:, 20:22]), "what was before counts"
+    with pytest.raises(StrettoError, match=r"multiple of 2, 12\), got \(3, 3, 12\)"):
+        adapter(features[:, :3])
+
+
+def test_the_last_sounds_stand_one_by_one_whatever_their_length():
+    recent = RecentSounds.Config(settled=1, each=4, kinds=2, places=3, ticks=2).build()
+    kinds = torch.tensor([[[0, 1, 1, 0], [1, 2, 2, 2], [2, 0, 0, 0], [0, 0, 0, 0]]])
+    told = recent.told(torch.nn.functional.one_hot(kinds, 3).float().log()).view(4, 3, 4)
+    a, b, now, before, none = [1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0] * 4
+    assert told[0].tolist() == [a + now, none, none]
+    assert told[1].tolist() == [b + now, a + now, a + before], "the newest first"
+    assert told[2].tolist() == [b + before, a + before, none], "it sounds on, and what is older is forgotten"
+    assert told[3].tolist() == [none, none, none]
 
 
 def test_grains_of_the_ear_reach_the_adapter_in_the_order_of_time():
     ear = WhisperEncoder.Config.tiny(behind_s=0.2, grain_s=0.1).build()
-    adapter = GrainAdapter.Config(width_in=32, grains=2, embeddings=2, width=8, layers=1, width_out=5).build()
+    adapter = GrainAdapter.Config(
+        width_in=32, grains=2, embeddings=2, width=8, layers=1, width_out=5, settled=2
+    ).build()
     adapter.enter, adapter.layers, adapter.leave = torch.nn.Identity(), torch.nn.ModuleList(), torch.nn.Identity()
     window = torch.from_numpy(sound(3))[None]
     frames = ear(ear.mel(window), 20)[0]
@@ -396,3 +420,7 @@ def test_grains_of_the_ear_reach_the_adapter_in_the_order_of_time():
 def test_a_grain_adapter_without_layers_is_refused():
     with pytest.raises(StrettoError, match=r"GrainAdapter.Config.layers of at least 1, got 0"):
         GrainAdapter.Config(layers=0)
+    with pytest.raises(StrettoError, match=r"settled of at most a tick's 10 grains, got 11"):
+        GrainAdapter.Config(settled=11)
+    with pytest.raises(StrettoError, match=r"RecentSounds.Config.places of at least 1, got 0"):
+        RecentSounds.Config(places=0)

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from stretto.agents.checkpoint import from_pretrained
+from stretto.agents.evidence import Evidence, Since
 from stretto.agents.network import Network
 from stretto.agents.sizes import size
 from stretto.core.config import Config as BaseConfig
@@ -45,12 +46,16 @@ SYSTEM = "<|im_start|>system\nYou are a robot arm that listens, looks, speaks an
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """A session: place in the layout, past, ears, pictures last seen, typed tokens that wait, voice, last chunk."""
+    """A session: place in the layout, past, ears, last sounds and word, pictures last seen, typed tokens that wait,
+    voice, last chunk.
+    """
 
     context: Context
     cursor: Cursor
     rings: Rings
     ear: EarState
+    adapted: Tensor | None = None
+    since: Since = field(default_factory=Since)
     pictures: dict[str, Image] = field(default_factory=dict)
     typed: tuple[int, ...] = ()
     bytes_of: dict[str, bytes] = field(default_factory=dict)
@@ -105,6 +110,7 @@ class Duplex(Configurable):
             self.network.live()
             gc.freeze()  # a collection in a tick would walk through every object of the libraries
         self.network.requires_grad_(False)
+        self.evidence = Evidence.of(self.network) if not config.temperature else None
         self.phrases = Phrases.Config().build()
         self.voice = speaker(config.voice, still=True) if self.network.text and "say" not in self.mute else None
 
@@ -130,16 +136,20 @@ class Duplex(Configurable):
         """One tick: perceive, ask the slots until none has more to say, draw a chunk when one is due."""
         state, content, given = self._perceive(obs, state)
         cursor, rows = state.cursor.tick(content)
+        since = state.since
         said: dict[str, list[int]] = {slot.name: [] for slot in self.layout.slots}
         chunk = state.chunk
         while rows:
             asked = [self.layout.streams[row.stream].name not in self.mute for row in rows]
             tokens = gather(self.layout, [tuple(compress(rows, asked))])
             states = self.network.backbone(self.network.embed(tokens, given), tokens, state.rings)
+            scores = self.network.answers(states, tokens)
             answers = {
-                name: self._pick(scores[0, 0], state.context.seed, cursor.passes, name)
-                for name, scores in self.network.answers(states, tokens).items()
+                name: self._pick(some[0, 0], state.context.seed, cursor.passes, name) for name, some in scores.items()
             }
+            if "heard" in answers and self.evidence and state.adapted is not None:
+                some = scores["heard"][0, 0]
+                answers["heard"], since = self.evidence.choose(some, state.adapted[0], cursor.now, since)
             self._replace_heard(answers, cursor)
             if "say" in answers and (obs.playback.queued_s > self.config.ahead_s or len(state.speaking) >= WAITING):
                 answers["say"] = self.layout.token("say", "nothing")
@@ -151,7 +161,8 @@ class Duplex(Configurable):
             cursor, stored, rows = cursor.settle(answers | silent)
             state.rings.keep([list(compress(stored, asked))])
             given = {}
-        output, state = self._express(obs, said, chunk if "chunk" in content else None, replace(state, cursor=cursor))
+        state = replace(state, cursor=cursor, since=since)
+        output, state = self._express(obs, said, chunk if "chunk" in content else None, state)
         return output, replace(state, chunk=None if output.act is Act.HALT else chunk)
 
     def fork(self, state: State) -> State:
@@ -162,10 +173,10 @@ class Duplex(Configurable):
         """Ears, eyes, the robot's own state, typed text: what is there in this tick, and its embeddings."""
         net, tick = self.network, state.cursor.now + 1
         given: dict[str, Tensor] = {}
-        ear = state.ear
+        ear, adapted = state.ear, state.adapted
         if obs.sound is not None and "speech" not in self.mute:
             features, ear = net.ear.step(obs.sound.samples, ear, obs.sound.rate)
-            given["speech"] = net.adapter(features)[None]
+            given["speech"], adapted = net.adapter.step(features[None], adapted)
         playing = [float(obs.playback.speaking), obs.playback.queued_s, len(obs.playback.heard.split()) / 10]
         if "playback" in self.layout.index:
             given["playback"] = net.playback(torch.tensor([[playing]]))
@@ -189,7 +200,7 @@ class Duplex(Configurable):
         if "chunk" in self.layout.index and tick % self.layout["chunk"].every == 0:
             content["chunk"] = 1
         typed = typed[len(content.get("typed", ())) :]
-        return replace(state, ear=ear, pictures=pictures, typed=typed), content, given
+        return replace(state, ear=ear, adapted=adapted, pictures=pictures, typed=typed), content, given
 
     def _pick(self, scores: Tensor, *seed: int | str) -> int:
         """The token with the highest score, or one drawn at the configured temperature."""
@@ -207,7 +218,7 @@ class Duplex(Configurable):
         nothing = self.layout.token("heard", "nothing") if "heard" in answers else None
         if self.config.heard is None or nothing is None or answers["heard"] == nothing:
             return
-        words = self.network.text.encode(self.config.heard) if self.network.text else []
+        words = self.network.text.heard(self.config.heard) if self.network.text else []
         place = cursor.counts[self.layout.index["heard"]]
         answers["heard"] = words[place] if place < len(words) else nothing
 

@@ -5,7 +5,7 @@ language model's layers are computed. The cursor is that of a whole session whos
 
     hearing = Hearing(network)
     state = hearing.start()
-    said, state = hearing.step(network.adapter(features)[None], state)     # [[tokens of this tick]]
+    said, state = hearing.step(features[None], state)     # (1, 2, width of the ear's) -> [[tokens of this tick]]
 
 `Reader` puts the ear before it and text behind it. The rings in a state are written in place.
 """
@@ -20,6 +20,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from stretto.agents.duplex import SYSTEM
+from stretto.agents.evidence import Evidence, Since
 from stretto.agents.network import Network
 from stretto.core.errors import StrettoError
 from stretto.think.cursor import Cursor, Rows
@@ -29,10 +30,12 @@ from stretto.think.tokens import gather
 
 @dataclass(frozen=True, kw_only=True)
 class HearingState:
-    """Sessions in step: where each stands, and their past."""
+    """Sessions in step: where each stands, its last word, and their past."""
 
     cursors: tuple[Cursor, ...]
+    since: tuple[Since, ...]
     rings: Rings
+    adapted: Tensor | None = None
 
 
 def streams_of(network: Network) -> tuple[str, ...]:
@@ -50,6 +53,7 @@ class Hearing:
         self.slot = self.layout.index["heard"]
         self.nothing = self.layout.token("heard", "nothing")
         self.close = self.layout.token("heard", "close")
+        self.evidence = Evidence.of(network)
         self.others = {s.name: _quiet(network, s.name) for s in self.layout.slots if s.name != "heard"}
 
     @torch.no_grad()
@@ -60,16 +64,20 @@ class Hearing:
         cursor = Cursor.start(self.layout)
         if system:
             cursor, rows = cursor.begin(system)
-        state = HearingState(cursors=(cursor,) * batch, rings=rings)
+        state = HearingState(cursors=(cursor,) * batch, since=(Since(),) * batch, rings=rings)
         if rows and rows[0].stream in self.places:
             self._through([rows] * batch, torch.zeros(batch, 0, 1), rings)
             rings.keep([[True] * len(rows)] * batch)
         return state
 
     @torch.no_grad()
-    def step(self, speech: Float[Tensor, "batch 2 width"], state: HearingState) -> tuple[list[list[int]], HearingState]:
+    def step(
+        self, features: Float[Tensor, "batch embeddings features"], state: HearingState
+    ) -> tuple[list[list[int]], HearingState]:
         """One tick: what each session heard in it, the end of a turn among it, and the next state."""
+        speech, adapted = self.network.adapter.step(features, state.adapted)
         said: list[list[int]] = [[] for _ in state.cursors]
+        since = list(state.since)
         cursors: list[Cursor] = []
         passes: list[Rows] = []
         for cursor in state.cursors:
@@ -79,22 +87,25 @@ class Hearing:
         while any(passes):
             asked = [[row.stream in self.places for row in rows] for rows in passes]
             some = [tuple(compress(rows, keep)) for rows, keep in zip(passes, asked, strict=True)]
-            answers = self._through(some, speech, state.rings)
+            scores = self._through(some, speech, state.rings)
             stored: list[list[bool]] = []
             for number, rows in enumerate(passes):
                 kept: list[bool] = []
                 if rows:
-                    token = answers.get(number, self.nothing)
+                    token = self.nothing
+                    if number in scores:
+                        sounds = None if adapted is None else adapted[number]
+                        token, since[number] = self.pick(scores[number], sounds, cursors[number].now, since[number])
                     if token != self.nothing:
                         said[number].append(token)
                     heard = {"heard": token} | self.others
                     cursors[number], kept, passes[number] = cursors[number].settle(heard)
                 stored.append(list(compress(kept, asked[number])))
             state.rings.keep(stored)
-        return said, HearingState(cursors=tuple(cursors), rings=state.rings)
+        return said, HearingState(cursors=tuple(cursors), since=tuple(since), rings=state.rings, adapted=adapted)
 
-    def _through(self, passes: Sequence[Rows], speech: Tensor, rings: Rings) -> dict[int, int]:
-        """What each session that is asked hears."""
+    def _through(self, passes: Sequence[Rows], speech: Tensor, rings: Rings) -> dict[int, Tensor]:
+        """The scores of each session that is asked."""
         tokens = gather(self.layout, passes)
         if not tokens:
             return {}
@@ -103,12 +114,16 @@ class Hearing:
         if scores is None:
             return {}
         asked = [number for number, rows in enumerate(passes) if any(row.stream == self.slot for row in rows)]
-        return dict(zip(asked, self.pick(scores[asked, 0]), strict=True))
+        return {number: scores[number, 0] for number in asked}
 
-    def pick(self, scores: Float[Tensor, "asked tokens"]) -> list[int]:
-        """What is heard, by the scores of the sessions that are asked."""
-        scores[:, self.nothing] += self.bias
-        return list(scores.argmax(-1).tolist())
+    def pick(
+        self, scores: Float[Tensor, " tokens"], sounds: Tensor | None, tick: int, since: Since
+    ) -> tuple[int, Since]:
+        """What is heard by scores and by the sounds of the last ticks, and the last word then."""
+        scores[self.nothing] += self.bias
+        if self.evidence is None or sounds is None:
+            return int(scores.argmax()), since
+        return self.evidence.choose(scores, sounds, tick, since)
 
 
 def _quiet(network: Network, name: str) -> int:
@@ -143,7 +158,7 @@ class Reader:
         ear, state = self.network.ear.start(), self.hearing.start(1, self.text.encode(SYSTEM, special=True))
         for samples in ticks:
             features, ear = self.network.ear.step(samples, ear)
-            said, state = self.hearing.step(self.network.adapter(features)[None], state)
+            said, state = self.hearing.step(features[None], state)
             yield [
                 ("", True) if token == self.hearing.close else (self.text.decode([token]), False) for token in said[0]
             ]

@@ -19,6 +19,7 @@ from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
 from stretto.listen.encoders.adapter import SpeechAdapter
 from stretto.listen.encoders.grains import GrainAdapter
+from stretto.listen.encoders.settled import Settled
 from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.look.encoders.conv import ConvTokens
 from stretto.look.encoders.efficientnet import EfficientNetTokens
@@ -32,6 +33,7 @@ from stretto.think.layout import PERIOD, TIME, Layout, TextTable
 from stretto.think.layouts.tick200 import Tick200
 from stretto.think.llama import LlamaShape
 from stretto.think.pretrained import load_llama
+from stretto.think.sounds import SOUNDS
 from stretto.think.table import BorrowedTable, TokenTable, scores
 from stretto.think.text import Text, load_text
 from stretto.think.tokens import Tokens
@@ -216,8 +218,16 @@ def _adapter(config: Network.Config, width: int) -> SpeechAdapter.Config | Grain
     ear = config.ear
     if not config.grain:
         return SpeechAdapter.Config(width_in=ear.features, width_out=width, hidden=width)
+    settled = Settled.of(ear, ear.grains)
     return GrainAdapter.Config(
-        width_in=ear.width, grains=ear.grains, embeddings=ear.embeddings_per_tick, width=config.grain, width_out=width
+        width_in=ear.width,
+        grains=ear.grains,
+        embeddings=ear.embeddings_per_tick,
+        width=config.grain,
+        width_out=width,
+        settled=settled.settled,
+        each=settled.each,
+        kinds=len(SOUNDS),
     )
 
 

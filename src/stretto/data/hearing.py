@@ -1,14 +1,14 @@
 """What there is to hear: clips of corpora laid end to end as sessions, and what should be written when.
 
 A session is some seconds of sound as a microphone brings it: sentences with pauses between them, a bed of noise now
-and then, and sometimes no word at all. Beside it stands what should be written: every word when it has been spoken to
-its end, with its capital and with a leading space but at the beginning, as a language model likes to read it; a mark
-within a saying before the next word, because only that shows that a sentence was over; the last mark, and the end of
-the turn, some silence after the last word. Commas are left out: nobody hears them before it is too late.
+and then, and sometimes no word at all. Beside it stands what should be written: every word, a space before it, when it
+has been spoken to its end; a mark within a saying before the next word, because only that shows that a sentence was
+over; the last mark, and the end of the turn, some silence after the last word. Commas are left out: nobody hears them
+before it is too late.
 
     sessions = Sessions.Config().build([Corpus(root, "train")])
     heard = sessions.session(3)
-    heard.pieces          (("Open", 1.0), (" the", 1.2), (" drawer", 1.7), (".", 2.1), ("", 2.1))     "" ends the turn
+    heard.pieces          ((" Open", 1.0), (" the", 1.2), (" drawer", 1.7), (".", 2.1), ("", 2.1))     "" ends the turn
 
 Needs: a corpus (data/corpus.py). Does not know tokens, ticks or ears.
 """
@@ -53,7 +53,7 @@ def written(text: str, words: Sequence[Word], closing_s: float = CLOSING_S) -> t
     """What should be written of a saying whose words were spoken at these times.
 
     >>> written("Stop, please. Why?", [Word("Stop", 0, 1), Word("please", 1, 2), Word("Why", 2, 3)])
-    (('Stop', 1.0), (' please', 2.0), ('.', 3.0), (' Why', 3.0), ('?', 3.4), ('', 3.4))
+    ((' Stop', 1.0), (' please', 2.0), ('.', 3.0), (' Why', 3.0), ('?', 3.4), ('', 3.4))
     """
     if not words:
         return ()
@@ -62,7 +62,7 @@ def written(text: str, words: Sequence[Word], closing_s: float = CLOSING_S) -> t
     for number, word in enumerate(words):
         if number and marks[number - 1]:
             pieces.append((marks[number - 1], float(word.end)))
-        pieces.append(((" " if number else "") + word.text, float(word.end)))
+        pieces.append((f" {word.text}", float(word.end)))
     over = round(words[-1].end + closing_s, 4)
     return (*pieces, (marks[-1] or ".", over), ("", over))
 

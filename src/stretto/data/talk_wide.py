@@ -41,6 +41,7 @@ INTENTS = (
     "facts",
     "prose",
     "words",
+    "even",
     "lines",
 )
 
@@ -53,6 +54,7 @@ MIXES: dict[str, dict[str, float]] = {
     "english": {
         "words": 50, "prose": 20, "facts": 10, "elsewhere": 6, "side": 5, "ask_general": 3, "hard": 3, "confirm": 3,
     },
+    "strings": {"even": 100},
     "spoken": {"lines": 80, "side": 6, "facts": 6, "ask_general": 4, "words": 4},
     "reflex": {"stop": 30, "pause": 25, "hard": 20, "side": 6, "backchannel": 5, "instruct": 5, "prose": 5, "facts": 4},
     "tame": {"instruct": 30, "side": 20, "ask_scene": 10, "backchannel": 10, "elsewhere": 10, "facts": 10, "prose": 10},
@@ -248,10 +250,10 @@ def _line(intent: str, split: str, goal: str, source: np.random.Generator) -> Ma
 
 
 def _words(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
-    """A string of common words, in which no pair that is kept for testing stands by accident."""
+    """A string of common words, or of all words evenly, in which no pair kept for testing stands by accident."""
     kept = () if split == "test" else _kept()
     while True:
-        text = talk_words.string(source)
+        text = talk_words.string(source, 0.0 if intent == "even" else talk_words.FLAT)
         if not any(thing in text.lower() and place in text.lower() for thing, place in kept):
             return text, "", ""
 
@@ -265,6 +267,7 @@ _MAKERS = {
     "prose": _prose,
     "lines": _line,
     "words": _words,
+    "even": _words,
 }
 
 

@@ -35,12 +35,12 @@ _WORD = re.compile(r"[a-z]+('[a-z]+)?")
 _I = re.compile(r"\bi\b")
 
 
-def string(source: np.random.Generator) -> str:
-    """A few words in no order, written as a sentence is.
+def string(source: np.random.Generator, flat: float = FLAT) -> str:
+    """A few words in no order, written as a sentence is; with `flat` at 0 each comes as often as any other.
 
     Raises StrettoError when the list's package is missing.
     """
-    common, shares = _list()
+    common, shares = _list(flat)
     count = int(source.integers(LENGTHS[0], LENGTHS[1] + 1))
     drawn = source.choice(len(common), size=count, p=shares)
     return sentence(_I.sub("I", " ".join(common[place] for place in drawn.tolist())))
@@ -48,11 +48,11 @@ def string(source: np.random.Generator) -> str:
 
 def words() -> tuple[str, ...]:
     """All words that may come."""
-    return _list()[0]
+    return _list(FLAT)[0]
 
 
-@functools.lru_cache(maxsize=1)
-def _list() -> tuple[tuple[str, ...], np.ndarray]:
+@functools.lru_cache(maxsize=2)
+def _list(flat: float) -> tuple[tuple[str, ...], np.ndarray]:
     """The words and how often each comes."""
     missing = (
         "Common words are read from 'pyspellchecker', which is missing: pip install --no-deps -r requirements.lock"
@@ -61,5 +61,5 @@ def _list() -> tuple[tuple[str, ...], np.ndarray]:
     counts: dict[str, int] = json.loads(gzip.decompress(path.read_bytes()))
     kept = (word for word in counts if _WORD.fullmatch(word) and not CRUDE.match(word))
     found = sorted(kept, key=lambda word: (-counts[word], word))[:MOST]
-    shares = np.array([counts[word] for word in found], float) ** FLAT
+    shares = np.array([counts[word] for word in found], float) ** flat
     return tuple(found), shares / shares.sum()

@@ -31,7 +31,7 @@ from stretto.core.clock import Stopwatch
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.recipes.policy_goal import eye_of
-from stretto.train.acting.phrases import encode
+from stretto.train.acting.phrases import encode, encode_heard
 from stretto.train.acting.stage import TRAINED as ACTING
 from stretto.train.device import choose
 from stretto.train.duplex.dialogues import dialogue
@@ -188,7 +188,7 @@ class DuplexTraining(Configurable):
 
     @staticmethod
     def _truly(network: Network, sessions: Sequence[Session]) -> list[list[list[int]]]:
-        return [heard_truly(session, lambda text: encode(network, text), network.layout) for session in sessions]
+        return [heard_truly(session, lambda text: encode_heard(network, text), network.layout) for session in sessions]
 
 
 def assembled(name: str, policy: str = "", hear: str = "") -> Network:

@@ -1,10 +1,10 @@
 """Train hearing: speech, talk of people in rooms and noise, becomes words inside the stream, while they are spoken.
 
     stretto train hear --out out/hear                                  everything, from nothing, in this order:
-      1. speech      corpora of sentences (training speakers and wordings), 16 hours: an hour on two cores
+      1. speech      corpora of sentences (training speakers and wordings), 20 hours: 75 minutes on two cores
       2. features    what the ear makes of them, in shards of a byte a number; the voice of the robot once more without
-                     noise: 65 min on two cores, 2 GB
-      3. training    the listening expert, 12 000 steps: 4 hours on two cores
+                     noise: 75 min on two cores, 2.4 GB
+      3. training    the listening expert, 13 000 steps: 4 hours on two cores
       4. checkpoint  out/hear/listener/weights, for `stretto run --agent duplex --set weights=…` and `stretto listen`
 
     stretto train hear --out out/hear --minutes 60                     a piece of an hour of training; the same command
@@ -58,14 +58,18 @@ WAYS = {"listener": "-listener", "language": ""}
 """The two ways of reading, and the size of the agent that each belongs to."""
 
 
-SPOKEN: dict[str, dict[str, Any]] = {"spoken": {"voiced": 0.6, "noisy": 0.5}}
-"""How a corpus is spoken otherwise than the others: the voice of the robot says more of the remarks, in less noise."""
+SPOKEN: dict[str, dict[str, Any]] = {
+    "spoken": {"voiced": 0.6, "noisy": 0.5},
+    "strings": {"voiced": 1.0, "silence": 0.0, "noisy": 0.0, "roomy": 0.0},
+}
+"""How a corpus is spoken otherwise than the others: the voice of the robot says more of it, in less noise or none."""
 
 
 SHARDS = {
     "train": ("robot", "english"),
     "spoken": ("spoken",),
     "clear": ("robot", "english", "spoken"),
+    "strings": ("strings",),
     "dev": ("robot", "english"),
 }
 """Folders of shards, and the corpora that each is made of."""
@@ -76,8 +80,9 @@ class HearTraining(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`way`: listener or language. `hours`, `english`, `spoken`: of the corpora of talk to a robot, of general
-        English, and of remarks in natural English; `dev_hours`: of each development corpus. `clear`: a speaker of whom
+        """`way`: listener or language. `hours`, `english`, `spoken`, `strings`: of the corpora of talk to a robot, of
+        general English, of remarks in natural English, and of words in no order, the rarest as often as the commonest,
+        by the voice of the robot alone; `dev_hours`: of each development corpus. `clear`: a speaker of whom
         all that is in them is heard once more without room and noise, "" is nobody. `talk`: their folder, "" is
         OUT/talk. `shards`: theirs, "" is OUT/shards. `bits`: a number of a shard. `delay`: ticks from the tick of a
         word's end to its label. `lora`: rank of the adapters, for the way `language`. `threads`: parts of a batch that
@@ -91,6 +96,7 @@ class HearTraining(Configurable):
         hours: float = 4.0
         english: float = 6.0
         spoken: float = 6.0
+        strings: float = 4.0
         clear: str = "piper-joe"
         dev_hours: float = 0.25
         begin: str = ""
@@ -109,15 +115,22 @@ class HearTraining(Configurable):
         stage: Hear.Config = field(default_factory=Hear.Config)
         loop: Loop.Config = field(
             default_factory=lambda: Loop.Config(
-                steps=12_000, lr=1e-3, ema=0.999, schedule=Schedule.Config(warmup=300), validate=1_000, sample=1_000
+                steps=13_000,
+                lr=1e-3,
+                ema=0.999,
+                schedule=Schedule.Config(warmup=300, decay=0.3),
+                validate=1_000,
+                sample=1_000,
             )
         )
 
         def __post_init__(self) -> None:
             if self.way not in WAYS:
                 raise unknown("way of reading", self.way, WAYS)
-            if min(self.hours, self.dev_hours) <= 0 or min(self.english, self.spoken, self.minutes) < 0:
-                raise StrettoError("Expected hours and dev_hours above 0, english, spoken and minutes of at least 0.")
+            if min(self.hours, self.dev_hours) <= 0 or min(self.english, self.spoken, self.strings, self.minutes) < 0:
+                raise StrettoError(
+                    "Expected hours and dev_hours above 0, english, spoken, strings and minutes of at least 0."
+                )
             if self.clear and self.clear not in speakers("train"):
                 raise unknown("speaker of training", self.clear, speakers("train"))
             if self.threads < 1:
@@ -131,6 +144,7 @@ class HearTraining(Configurable):
                 hours=0.01,
                 english=0.0,
                 spoken=0.0,
+                strings=0.0,
                 clear="",
                 dev_hours=0.004,
                 lora=2,
@@ -188,7 +202,8 @@ class HearTraining(Configurable):
 
     def sessions(self, out: Path, whole: Network.Config, say: Say) -> tuple[Sessions, Sessions]:
         """Shards of training and development, made where they are missing."""
-        names = ["train", *["spoken"] * bool(self.config.spoken), *["clear"] * bool(self.config.clear)]
+        wanted = {"spoken": self.config.spoken, "clear": self.config.clear, "strings": self.config.strings}
+        names = ["train", *(name for name, some in wanted.items() if some)]
         files = [file for name in names for file in self._shards(out, whole, name, say)]
         return Sessions(files), Sessions(self._shards(out, whole, "dev", say))
 
@@ -209,7 +224,7 @@ class HearTraining(Configurable):
     def corpora(self, out: Path, split: str, mixes: Sequence[str], say: Say) -> list[Corpus]:
         """Talk to a robot, general English, remarks, of one split; made where they are missing."""
         c, root = self.config, Path(self.config.talk or out / "talk")
-        hours = {"robot": c.hours, "english": c.english, "spoken": c.spoken}
+        hours = {"robot": c.hours, "english": c.english, "spoken": c.spoken, "strings": c.strings}
         made = []
         for mix in mixes:
             if hours[mix]:

@@ -28,6 +28,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from stretto.core.errors import StrettoError, unknown
 from stretto.think.llama import Gguf, find, read_gguf
 
+_MARKS = ".?!"  # each is heard by itself
 _CONTROL = 3  # token type of special tokens in a GGUF file
 
 
@@ -61,6 +62,7 @@ class Text:
         self._special = {token.content: at for at, token in sorted(added.items()) if token.special}
         self._bytes = _bytes_of(tokenizer, {at: token.content for at, token in added.items()})
         self._silent = frozenset(self._special.values())
+        self._words: dict[str, list[int]] = {}
 
     @property
     def size(self) -> int:
@@ -88,6 +90,25 @@ class Text:
         except UnicodeEncodeError as error:
             raise StrettoError(f"Expected Unicode text, got a lone surrogate at position {error.start}.") from error
         return (self._parsing if special else self._plain).encode(text, add_special_tokens=False).ids
+
+    def heard(self, text: str) -> list[int]:
+        """The ids of what is heard, a sentence or a part of one: words one by one, marks by themselves.
+
+        A word is the same ids wherever it stands: behind a space, with its capital or without, whichever is fewer ids
+        and then the one that was merged first, which is what people write most.
+        """
+        found: list[int] = []
+        for part in text.split():
+            word = part.rstrip(_MARKS)
+            found += self._word(word) if word else []
+            found += self.encode(part[len(word) :])
+        return found
+
+    def _word(self, word: str) -> list[int]:
+        if word not in self._words:
+            forms = [self.encode(f" {form}") for form in (word, word.lower())]
+            self._words[word] = min(forms, key=lambda ids: (len(ids), ids))
+        return self._words[word]
 
     def decode(self, ids: Iterable[int], special: bool = False) -> str:
         """The text of `ids`, without the special tokens among them unless `special`; broken characters become U+FFFD.

@@ -5,15 +5,16 @@ matrices are trained and nothing of the language model is computed. Without (lay
 expert learn to read. Either way the loss is the cross-entropy of every ask against what is right given what was fed
 back (train/hear_batches.py), nothing weighted by `silence`; in some of the steps a part of what is fed back is the
 model's own best guess of a pass without gradient. Beside it, weighted by `sounds`, the sounds of each word are read
-from what speech becomes (train/hear_sounds.py). And, weighted by `signs`, each letter and sound of a token that is due
-is told apart from others in its place by the weights that score tokens (think/spelling.py): many small answers a word.
+from what speech becomes (train/hear_sounds.py), and, weighted by `quiet`, none where nobody speaks. And, weighted by
+`signs`, each letter and sound of a token that is due is told apart from others in its place by the weights that score
+tokens (think/spelling.py): many small answers a word.
 
 Scores are over all tokens that the corpora have and `negatives` others drawn anew each step, because the whole table of
 49 152 rows would cost more than the expert; 0 takes the whole table.
 
-Logs `loss`; `sounds_grains` and `sounds_states`, the loss of a sound by where it is read; `recall` and `precision`
-of hearing a token at an ask, whichever it is (begin-of-word decisions, from step 1 on); `right`: of the tokens, those
-that are the right ones. Validation: word error of free running on development sessions.
+Logs `loss`; `sounds_grains` and `sounds_states`, the loss of a sound by where it is read; `quiet`, that of no sound;
+`recall` and `precision` of hearing a token at an ask, whichever it is (begin-of-word decisions, from step 1 on);
+`right`: of the tokens, those that are the right ones. Validation: word error of free running on development sessions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ from stretto.core.config import Configurable
 from stretto.data.hearing_score import errors_of
 from stretto.data.talk_style import plain
 from stretto.listen.encoders.grains import GrainAdapter
+from stretto.listen.encoders.settled import Settled
 from stretto.nn.attention import bias_of
 from stretto.think.backbone import Sight, Sights
 from stretto.think.spelling import PLACES
@@ -39,7 +41,7 @@ from stretto.think.table import BorrowedTable
 from stretto.think.tokens import Tokens
 from stretto.think.visibility import Rule
 from stretto.train.hear_batches import Batch, Batches, Sessions
-from stretto.train.hear_sounds import Frames, Sounds, spoken
+from stretto.train.hear_sounds import Sounds, loss_of_quiet, loss_of_sounds, spoken
 
 LISTENING = (
     "backbone.experts.listening.",
@@ -73,16 +75,17 @@ class Hear(Configurable):
     class Config(BaseConfig):
         """`silence`: weight of an ask to which nothing is the answer. `own`: share of steps with the model's own words
         fed back, in `owned` of the places. `negatives`: see above. `held`: sessions of a validation, `together` at
-        once. `blur`: noise on the ear's features, in units of each channel's spread. `sounds`, `signs`: weights of
-        their losses.
+        once. `blur`: noise on the ear's features, in units of each channel's spread. `sounds`, `quiet`,
+        `signs`: weights of their losses.
         """
 
         silence: float = 0.6
         own: float = 0.1
         owned: float = 0.5
         negatives: int = 1_024
-        blur: float = 0.3
+        blur: float = 0.1
         sounds: float = 0.5
+        quiet: float = 0.2
         signs: float = 0.3
         held: int = 24
         together: int = 24
@@ -102,7 +105,8 @@ class Hear(Configurable):
             weight.requires_grad_(is_trained(network, name))
         network.to(self.device)
         self.expert = batches.expert
-        self.sounds = readouts_of(network, self.expert).to(self.device)
+        self.frames = Settled.of(network.config.ear)
+        self.sounds = readout_of(network, self.expert).to(self.device)
         self.vocabulary = network.layout["heard"].predicts
         self.size = network.layout.vocabularies[self.vocabulary].table.size
         self.rule = Rule(network.layout)
@@ -127,7 +131,7 @@ class Hear(Configurable):
         targets = batch.targets.to(self.device)
         among, targets = self._among(targets, generator)
         sights = self.sights(tokens)
-        speech, grains = self.hear(self._blurred(batch.features, generator))
+        speech, chances = self.hear(self._blurred(batch.features, generator))
         if torch.rand((), generator=generator, device=generator.device) < c.own:
             tokens = self._own(tokens, speech.detach(), sights, among, generator)
         states = self.states(tokens, speech, sights)
@@ -137,26 +141,26 @@ class Hear(Configurable):
         weight = torch.where(wanted == nothing, c.silence, 1.0)
         loss = (F.cross_entropy(asked, wanted, reduction="none") * weight).sum() / weight.sum()
         signs = self._signs(tokens, states, batch.targets.to(self.device))
-        read = {"states": states[:, tokens.stream == self.network.layout.index["speech"]]} | grains
-        sounds = self._sounds(batch, read)
+        sounds, quiet = self._sounds(batch, states[:, tokens.stream == self.network.layout.index["speech"]], chances)
         best = asked.detach().argmax(-1)
         said, due = best != nothing, wanted != nothing
         both = (said & due).sum()
-        return loss + c.sounds * sum(sounds.values()) + c.signs * signs, {
+        return loss + c.sounds * sum(sounds.values()) + c.quiet * quiet + c.signs * signs, {
             "signs": signs.detach(),
+            "quiet": quiet.detach(),
             **{f"sounds_{name}": found.detach() for name, found in sounds.items()},
             "recall": both / due.sum().clamp(min=1),
             "precision": both / said.sum().clamp(min=1),
             "right": ((best == wanted) & due).sum() / due.sum().clamp(min=1),
         }
 
-    def hear(self, features: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Embeddings of speech, and, where grains are read by themselves, the states of all grains in a row."""
+    def hear(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Embeddings of speech, and, where grains are read by themselves, the chances of sounds in all frames."""
         adapter = self.network.adapter
         if not isinstance(adapter, GrainAdapter):
-            return adapter(features), {}
+            return adapter(features), None
         found = adapter.read(features)
-        return adapter.join(found), {"grains": found.flatten(1, 2)}
+        return adapter.join(found), adapter.recent.chances(found).flatten(1, 2)
 
     def states(self, tokens: Tokens, speech: Tensor, sights: Sights) -> Tensor:
         """Last states of all tokens (batch, tokens, width), when speech is embedded so."""
@@ -199,10 +203,13 @@ class Hear(Configurable):
         theirs = torch.searchsorted(among, targets.clamp(0, self.size - 1))
         return among, torch.where(targets < 0, -1, torch.where(targets < self.size, theirs, ours))
 
-    def _sounds(self, batch: Batch, read: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The loss of a sound, by where it is read: the same words in the same frames."""
-        words = spoken(batch.words, Frames.of(self.network.config.ear), self.batches.sessions.ticks).to(self.device)
-        return {name: self.sounds[name].loss(states, words) for name, states in read.items()}  # type: ignore[operator]
+    def _sounds(self, batch: Batch, states: Tensor, chances: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
+        """The loss of a sound, by where it is read (the same words in the same frames); that of no sound."""
+        words = spoken(batch.words, self.frames, self.batches.sessions.ticks).to(self.device)
+        found = {"states": loss_of_sounds(self.sounds(states), words)}
+        if chances is None:
+            return found, states.sum() * 0
+        return found | {"grains": loss_of_sounds(chances, words)}, loss_of_quiet(chances, words)
 
     def _signs(self, tokens: Tokens, states: Tensor, targets: Tensor) -> Tensor:
         """The loss of a letter or sound in its place; 0 where tokens are not scored by them, or none is due."""
@@ -308,15 +315,11 @@ class Hear(Configurable):
         return {}
 
 
-def readouts_of(network: Network, expert: str) -> nn.ModuleDict:
-    """Readouts of sounds by where they read: the last states of speech and, where there are any, the grains'."""
-    ear, adapter = network.config.ear, network.adapter
+def readout_of(network: Network, expert: str) -> Sounds:
+    """What reads sounds from the last states of speech."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        found = nn.ModuleDict({"states": Sounds(network.backbone.config.experts[expert].width, Frames.of(ear))})
-        if isinstance(adapter, GrainAdapter):
-            found["grains"] = Sounds(adapter.config.width, Frames.of(ear, adapter.config.grains))
-    return found
+        return Sounds(network.backbone.config.experts[expert].width, Settled.of(network.config.ear))
 
 
 class _Own:
@@ -335,11 +338,10 @@ def run_freely(
     hearing: Hearing, sessions: Sessions, numbers: Sequence[int], system: Sequence[int] = ()
 ) -> list[list[tuple[int, int]]]:
     """What is heard of some sessions when the model hears its own words: (token, tick) each."""
-    speech = hearing.network.adapter(sessions.features(list(numbers)))
-    state = hearing.start(len(numbers), system)
+    features, state = sessions.features(list(numbers)), hearing.start(len(numbers), system)
     heard: list[list[tuple[int, int]]] = [[] for _ in numbers]
     for tick in range(sessions.ticks):
-        said, state = hearing.step(speech[:, tick], state)
+        said, state = hearing.step(features[:, tick], state)
         for one, tokens in zip(heard, said, strict=True):
             one += [(token, tick) for token in tokens]
     return heard

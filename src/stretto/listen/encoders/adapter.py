@@ -49,3 +49,9 @@ class SpeechAdapter(nn.Module, Configurable):
     def forward(self, features: Float[Tensor, "*rows width_in"]) -> Float[Tensor, "*rows width_out"]:
         """Embeddings of features; any number of leading axes."""
         return self.down(nn.functional.gelu(self.up(self.norm(features))))
+
+    def step(
+        self, features: Float[Tensor, "batch embeddings width_in"], state: Tensor | None
+    ) -> tuple[Float[Tensor, "batch embeddings width_out"], Tensor | None]:
+        """The embeddings of the next tick of sessions. Nothing is carried from tick to tick."""
+        return self(features), state

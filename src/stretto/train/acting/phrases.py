@@ -304,10 +304,11 @@ def plan_of(network: Network, said: Said) -> Plan:
     halt = layout.vocabularies["act"].id("<halt>")
     ticks: list[TickPlan] = []
     for text in said.turns:
-        ids = encode(network, text)
         if said.form == "typed":
+            ids = encode(network, text)
             ticks.append(TickPlan(content={"typed": ids[: layout["typed"].tokens]}, said={"act": [halt]}))
         else:
+            ids = encode_heard(network, text)
             words = [*ids, layout.token("heard", "close")] if text[-1] in MARKS else ids
             parts = layout["heard"].spread(words, len(ticks))
             ticks += [TickPlan(said={"heard": part, "act": [halt]}) for part in parts]
@@ -319,6 +320,11 @@ def plan_of(network: Network, said: Said) -> Plan:
     ticks.append(TickPlan(content={"playback": 1} if "playback" in seen else {}, said={"act": [halt]}))
     system = network.text.encode(SYSTEM, special=True) if network.text else [1]
     return write(layout, ticks, system)
+
+
+def encode_heard(network: Network, text: str) -> list[int]:
+    """The tokens of a sentence, or of a part of one, as hearing writes it."""
+    return network.text.heard(text) if network.text else encode(network, text)
 
 
 def encode(network: Network, text: str) -> list[int]:

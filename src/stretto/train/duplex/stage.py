@@ -184,10 +184,10 @@ def heard_by(
         features = torch.zeros(len(some), ticks, *some[0].features.shape[1:])
         for place, session in enumerate(some):
             features[place, : session.ticks] = torch.from_numpy(session.features.astype("float32"))
-        speech, state = network.adapter(features), hearing.start(len(some), system)
+        state = hearing.start(len(some), system)
         heard: list[list[list[int]]] = [[] for _ in some]
         for tick in range(ticks):
-            said, state = hearing.step(speech[:, tick], state)
+            said, state = hearing.step(features[:, tick], state)
             for one, tokens in zip(heard, said, strict=True):
                 one.append(tokens)
         found += [one[: session.ticks] for one, session in zip(heard, some, strict=True)]

@@ -1,0 +1,132 @@
+"""Which of the likeliest words was said: at the moment of choice their sounds are held against those that were heard.
+
+The heard slot decides when a token is due and has an opinion on which. The ear's readout of sounds (RecentSounds) has
+another, and errs elsewhere: it hears words that training hardly said. So the likeliest tokens are aligned with the
+sounds in the frames since the last word, as CTC does it, and the token with the best sum wins. What lies before and
+behind a word's sounds may be anything, at a cost a frame, so neither when the word began nor when it ended need be
+known; the best alignment says where the next one may begin. A token that continues a word is aligned behind the tokens
+before it.
+
+    evidence = Evidence.of(network)                         None where no sounds are read
+    token, since = evidence.choose(scores, sounds, tick, since)
+
+Source: attention and CTC decoded jointly (Watanabe et al., 2017), at the end of each word. Needs: numpy, torch. Does
+not decide whether something was said.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from stretto.agents.network import Network
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.listen.encoders.grains import GrainAdapter
+from stretto.think.sounds import SOUNDS, sounds_of
+
+NEVER = -1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Since:
+    """Where the last word began and ended, in frames from the session's first, and its sounds so far."""
+
+    began: int = 0
+    ended: int = 0
+    sounds: tuple[int, ...] = ()
+
+
+class Evidence(Configurable):
+    """Chooses among tokens by scores and sounds."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`among`: tokens that are compared. `weight`: of a sum of logarithms over frames beside a token's score.
+        `beside`: cost of a frame that is not the word's.
+        """
+
+        among: int = 32
+        weight: float = 0.5
+        beside: float = 0.6
+
+    def __init__(self, config: Config, spelled: Sequence[bytes]) -> None:
+        """`spelled`: the bytes of each token."""
+        self.config = config
+        texts = [raw.decode("utf-8", "replace") for raw in spelled]
+        self.begins = [text[:1].isspace() for text in texts]
+        self.sounds = [tuple(SOUNDS.index(sound) + 1 for sound in sounds_of(text)) for text in texts]
+
+    @classmethod
+    def of(cls, network: Network) -> "Evidence | None":
+        """That of a network which reads sounds and knows how its tokens are spelled."""
+        spelled = network.layout.vocabularies[network.layout["heard"].predicts].table.spelled
+        if not spelled or not isinstance(network.adapter, GrainAdapter):
+            return None
+        evidence: Evidence = cls.Config().build(spelled)
+        return evidence
+
+    def choose(
+        self, scores: Float[Tensor, " tokens"], sounds: Float[Tensor, "ticks frames sounds"], tick: int, since: Since
+    ) -> tuple[int, Since]:
+        """The token, and what is known then. `sounds`: logarithms of their chances in the last ticks, `tick` the last.
+
+        What has no sounds (nothing, the end of a turn, a mark) is left as the scores have it.
+        """
+        best = int(scores.argmax())
+        if not self._sounds(best):
+            return best, since
+        found = scores[: len(self.sounds)].topk(min(self.config.among, len(self.sounds)))
+        tokens = [int(token) for token in found.indices if self._sounds(int(token))]
+        frames = sounds.flatten(0, 1).numpy()
+        first = (tick + 1) * sounds.shape[1] - len(frames)
+        goes_on = since.began >= first and bool(since.sounds) and not all(self.begins[token] for token in tokens)
+        begin, before = (since.began, since.sounds) if goes_on else (max(first, since.ended), ())
+        said = [np.array(before + self.sounds[token]) for token in tokens]
+        fits, ends = aligned(frames[begin - first :], said, self.config.beside)
+        place = int((scores[tokens].numpy() + self.config.weight * fits).argmax())
+        token, ended = tokens[place], begin + int(ends[place])
+        if self.begins[token]:
+            return token, Since(began=since.ended, ended=ended, sounds=self.sounds[token])
+        return token, replace(since, ended=ended, sounds=since.sounds + self.sounds[token])
+
+    def _sounds(self, token: int) -> tuple[int, ...]:
+        return self.sounds[token] if token < len(self.sounds) else ()
+
+
+def aligned(
+    frames: Float[np.ndarray, "frames sounds"], said: Sequence[np.ndarray], beside: float
+) -> tuple[Float[np.ndarray, " said"], np.ndarray]:
+    """How well each row of sounds fits into some frames, against the best of each frame (at most 0), and the frame
+    behind its last one. Sounds are numbered from 1; 0 is none.
+    """
+    count, longest = len(said), 2 * max(map(len, said)) + 1
+    path = np.zeros((count, longest), np.int64)
+    last = np.array([2 * len(sounds) for sounds in said])
+    for place, sounds in enumerate(said):
+        path[place, 1 : 2 * len(sounds) : 2] = sounds
+    skips = np.zeros((count, longest), bool)
+    skips[:, 3::2] = path[:, 3::2] != path[:, 1:-2:2]
+    beyond = np.arange(longest) > last[:, None]
+    every, best = np.arange(count), frames.max(1)
+    chances = frames[:, path] - best[:, None, None]
+    chances[:, beyond] = NEVER
+    inside = np.full((count, longest), NEVER)
+    behind, ends = np.full(count, NEVER), np.zeros(count, np.int64)
+    for frame in range(len(frames) + 1):
+        over = np.maximum(inside[every, last], inside[every, last - 1])
+        ends = np.where(over > behind, frame, ends)
+        behind = np.maximum(over, behind)
+        if frame == len(frames):
+            break
+        behind = behind - beside
+        moved = np.maximum(inside[:, :-1], inside[:, 1:])
+        moved[:, 1:] = np.where(skips[:, 2:], np.maximum(moved[:, 1:], inside[:, :-2]), moved[:, 1:])
+        begun = -beside * frame
+        inside[:, 0] = np.maximum(inside[:, 0], begun)
+        inside[:, 1:] = moved
+        inside[:, 1] = np.maximum(inside[:, 1], begun)
+        inside += chances[frame]
+    return behind, ends

@@ -1,0 +1,82 @@
+"""Tokens held against sounds: what fits is chosen among what is likely, and where words begin and end is found."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from stretto.agents.evidence import Evidence, Since, aligned
+from stretto.agents.sizes import size
+from stretto.think.layout import TextTable
+from stretto.think.sounds import SOUNDS, sounds_of
+
+TOKENS = (b" lay", b" leave", b" way", b"er", b".", b" stop")
+NOTHING = len(TOKENS)
+
+
+def evidence(**config):
+    return Evidence.Config(among=6, **config).build(TOKENS)
+
+
+def frames(sounds, each=2, ticks=6):
+    """Chances of a row of sounds, `each` frames long, "-" for none, at the end of some ticks of ten frames."""
+    row = [0 if sound == "-" else 1 + SOUNDS.index(sound) for sound in sounds for _ in range(each)]
+    kinds = torch.tensor([0] * (10 * ticks - len(row)) + row)
+    return torch.nn.functional.one_hot(kinds, 1 + len(SOUNDS)).mul(0.9).add(0.1 / 50).log().view(ticks, 10, -1)
+
+
+def scores(**told):
+    found = torch.full((NOTHING + 1,), -5.0)
+    for name, score in told.items():
+        found[NOTHING if name == "nothing" else [token.strip() for token in TOKENS].index(name.encode())] = score
+    return found
+
+
+def test_among_likely_tokens_that_which_was_heard_is_chosen():
+    likely = scores(leave=2.0, lay=1.0, way=1.5)
+    assert evidence().choose(likely, frames("--leɪ--"), 9, Since())[0] == TOKENS.index(b" lay")
+    assert evidence().choose(likely, frames("--weɪ--"), 9, Since())[0] == TOKENS.index(b" way")
+    assert evidence(weight=0.0).choose(likely, frames("--leɪ--"), 9, Since())[0] == TOKENS.index(b" leave")
+
+
+def test_whether_something_was_said_is_left_to_the_scores():
+    for best in ("nothing", "."):
+        told, since = evidence().choose(scores(**{best: 9.0, "lay": 8.0}), frames("leɪ"), 9, Since(ended=40))
+        assert told == (NOTHING if best == "nothing" else TOKENS.index(b"."))
+        assert since == Since(ended=40)
+
+
+def test_the_next_word_is_looked_for_behind_the_last_one():
+    """Ticks 4 to 9 hold frames 40 to 99; "lay" takes 80 to 85, "way" and the silence behind it the rest."""
+    both = frames("leɪweɪ----")
+    first, since = evidence().choose(scores(lay=1.0, way=0.5), both, 9, Since())
+    assert (first, since.ended) == (TOKENS.index(b" lay"), 86)
+    second, after = evidence().choose(scores(lay=1.0, way=0.5), both, 9, since)
+    assert (second, after.began, after.ended) == (TOKENS.index(b" way"), 86, 100)
+
+
+def test_a_token_that_goes_on_is_aligned_behind_its_word():
+    told = frames("leɪɜ----")
+    _, since = evidence().choose(scores(lay=1.0), told, 9, Since())
+    second, after = evidence().choose(scores(er=1.0, lay=3.0), told, 9, since)  # "lay" was said once
+    assert TOKENS[second] == b"er"
+    assert after.began == since.began
+    assert len(after.sounds) == len(sounds_of("lay")) + len(sounds_of("er"))
+
+
+def test_a_fit_is_at_most_zero_and_a_frame_beside_the_word_costs():
+    rows = frames("--ab--").flatten(0, 1).numpy()[-12:]
+    word = np.array([1 + SOUNDS.index("a"), 1 + SOUNDS.index("b")])
+    fits, ends = aligned(rows, [word], 0.6)
+    assert fits[0] == pytest.approx(0.0, abs=1e-5), "what is blank may belong to the word"
+    assert ends[0] == 12
+    assert aligned(rows, [word[:1]], 0.6)[0][0] == pytest.approx(-0.6 * 6, abs=1e-5), "all behind it"
+    assert aligned(rows[:0], [word, word[:1]], 0.6)[1].tolist() == [0, 0], "no frames, no difference"
+
+
+def test_a_network_without_sounds_or_spelling_has_none():
+    assert Evidence.of(size("debug").build()) is None
+    assert Evidence.of(size("debug-listener").build()) is None
+    table = TextTable(spelled=(b" a",) * TextTable().size)
+    assert Evidence.of(replace(size("debug-listener"), table=table).build()) is not None
