@@ -92,8 +92,6 @@ def made(shards, kind="debug-listener", **config):
     """Network, sessions and batches at debug size."""
     torch.manual_seed(0)
     network = size(kind).build()
-    if network.config.grain:
-        torch.nn.init.normal_(network.adapter.recent.out.weight)  # what was never trained tells nothing
     sessions = Sessions(shards[2])
     return network, sessions, Batches.Config(size=3, **config).build(network.layout, sessions, [1, 7])
 

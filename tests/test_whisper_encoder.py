@@ -16,7 +16,7 @@ from stretto.listen.encoders.adapter import SpeechAdapter
 from stretto.listen.encoders.grains import GrainAdapter
 from stretto.listen.encoders.live import RowInt8, fast
 from stretto.listen.encoders.mel import CEILING, LogMel, mel_filters
-from stretto.listen.encoders.recent import RecentSounds
+from stretto.listen.encoders.sound_readout import SoundReadout
 from stretto.listen.encoders.weights import read_variables
 from stretto.listen.encoders.whisper import EarState, WhisperEncoder
 
@@ -362,11 +362,8 @@ def test_an_adapter_without_width_is_refused():
 
 
 def grain_adapter():
-    adapter = GrainAdapter.Config(
-        width_in=4, grains=3, embeddings=2, width=8, layers=1, width_out=5, settled=3, kinds=4
-    ).build()
-    torch.nn.init.normal_(adapter.recent.out.weight)  # an untrained one says nothing
-    return adapter
+    config = GrainAdapter.Config(width_in=4, grains=3, embeddings=2, width=8, layers=1, width_out=5, settled=3, kinds=4)
+    return config.build()
 
 
 def test_grains_are_read_alike_wherever_they_stand_in_a_tick():
@@ -378,30 +375,28 @@ def test_grains_are_read_alike_wherever_they_stand_in_a_tick():
     assert torch.allclose(adapter.read(features)[0, 0, 1:3], adapter.read(later)[0, 0, 3:5], atol=1e-6)
 
 
+def test_a_tick_of_grains_hears_no_other_tick():
+    adapter = grain_adapter()
+    features = torch.randn(3, 8, 12, generator=torch.Generator().manual_seed(0))
+    assert adapter(features).shape == (3, 8, 5)
+    assert torch.allclose(adapter(features)[:, 2:4], adapter(features[:, 2:4]), atol=1e-6)
+    with pytest.raises(StrettoError, match=r"multiple of 2, 12\), got \(3, 12\)"):
+        adapter(features[0, :3])
+
+
 @torch.no_grad()
-def test_grains_tick_by_tick_are_those_of_the_whole_session():
-    adapter, ticks = grain_adapter(), 20
-    features = 3 * torch.randn(3, 2 * ticks, 12, generator=torch.Generator().manual_seed(0))
-    whole, state, stepped = adapter(features), None, []
-    for some in features.split(2, dim=1):
-        embeddings, state = adapter.step(some, state)
-        stepped.append(embeddings)
-    assert whole.shape == (3, 2 * ticks, 5)
-    assert torch.allclose(torch.cat(stepped, 1), whole, atol=1e-6)
-    assert not torch.allclose(adapter(features[:, 20:22]), whole[:, 20:22]), "what was before counts"
-    with pytest.raises(StrettoError, match=r"multiple of 2, 12\), got \(3, 3, 12\)"):
-        adapter(features[:, :3])
-
-
-def test_the_last_sounds_stand_one_by_one_whatever_their_length():
-    recent = RecentSounds.Config(settled=1, each=4, kinds=2, places=3, ticks=2).build()
-    kinds = torch.tensor([[[0, 1, 1, 0], [1, 2, 2, 2], [2, 0, 0, 0], [0, 0, 0, 0]]])
-    told = recent.told(torch.nn.functional.one_hot(kinds, 3).float().log()).view(4, 3, 4)
-    a, b, now, before, none = [1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0] * 4
-    assert told[0].tolist() == [a + now, none, none]
-    assert told[1].tolist() == [b + now, a + now, a + before], "the newest first"
-    assert told[2].tolist() == [b + before, a + before, none], "it sounds on, and what is older is forgotten"
-    assert told[3].tolist() == [none, none, none]
+def test_tick_by_tick_the_sounds_of_the_last_ticks_stand_beside_the_embeddings():
+    adapter, ticks = grain_adapter(), 9
+    features = torch.randn(3, 2 * ticks, 12, generator=torch.Generator().manual_seed(0))
+    whole, sounds = adapter(features), adapter.sounds(adapter.read(features))
+    last = None
+    for tick, some in enumerate(features.split(2, dim=1)):
+        embeddings, last = adapter.step(some, last)
+        assert torch.allclose(embeddings, whole[:, 2 * tick : 2 * tick + 2], atol=1e-6)
+        assert last.shape == (3, 6, 6, 5)
+        there = min(6, tick + 1)
+        assert torch.allclose(last[:, -there:], sounds[:, tick + 1 - there : tick + 1], atol=1e-6)
+        assert (last[:, :-there].argmax(-1) == 0).all(), "before the first tick there was no sound"
 
 
 def test_grains_of_the_ear_reach_the_adapter_in_the_order_of_time():
@@ -422,5 +417,5 @@ def test_a_grain_adapter_without_layers_is_refused():
         GrainAdapter.Config(layers=0)
     with pytest.raises(StrettoError, match=r"settled of at most a tick's 10 grains, got 11"):
         GrainAdapter.Config(settled=11)
-    with pytest.raises(StrettoError, match=r"RecentSounds.Config.places of at least 1, got 0"):
-        RecentSounds.Config(places=0)
+    with pytest.raises(StrettoError, match=r"SoundReadout.Config.ticks of at least 1, got 0"):
+        SoundReadout.Config(ticks=0)

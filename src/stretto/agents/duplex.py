@@ -54,7 +54,7 @@ class State:
     cursor: Cursor
     rings: Rings
     ear: EarState
-    adapted: Tensor | None = None
+    sounds: Tensor | None = None
     since: Since = field(default_factory=Since)
     pictures: dict[str, Image] = field(default_factory=dict)
     typed: tuple[int, ...] = ()
@@ -147,9 +147,9 @@ class Duplex(Configurable):
             answers = {
                 name: self._pick(some[0, 0], state.context.seed, cursor.passes, name) for name, some in scores.items()
             }
-            if "heard" in answers and self.evidence and state.adapted is not None:
+            if "heard" in answers and self.evidence and state.sounds is not None:
                 some = scores["heard"][0, 0]
-                answers["heard"], since = self.evidence.choose(some, state.adapted[0], cursor.now, since)
+                answers["heard"], since = self.evidence.choose(some, state.sounds[0], cursor.now, since)
             self._replace_heard(answers, cursor)
             if "say" in answers and (obs.playback.queued_s > self.config.ahead_s or len(state.speaking) >= WAITING):
                 answers["say"] = self.layout.token("say", "nothing")
@@ -173,10 +173,10 @@ class Duplex(Configurable):
         """Ears, eyes, the robot's own state, typed text: what is there in this tick, and its embeddings."""
         net, tick = self.network, state.cursor.now + 1
         given: dict[str, Tensor] = {}
-        ear, adapted = state.ear, state.adapted
+        ear, sounds = state.ear, state.sounds
         if obs.sound is not None and "speech" not in self.mute:
             features, ear = net.ear.step(obs.sound.samples, ear, obs.sound.rate)
-            given["speech"], adapted = net.adapter.step(features[None], adapted)
+            given["speech"], sounds = net.adapter.step(features[None], sounds)
         playing = [float(obs.playback.speaking), obs.playback.queued_s, len(obs.playback.heard.split()) / 10]
         if "playback" in self.layout.index:
             given["playback"] = net.playback(torch.tensor([[playing]]))
@@ -200,7 +200,7 @@ class Duplex(Configurable):
         if "chunk" in self.layout.index and tick % self.layout["chunk"].every == 0:
             content["chunk"] = 1
         typed = typed[len(content.get("typed", ())) :]
-        return replace(state, ear=ear, adapted=adapted, pictures=pictures, typed=typed), content, given
+        return replace(state, ear=ear, sounds=sounds, pictures=pictures, typed=typed), content, given
 
     def _pick(self, scores: Tensor, *seed: int | str) -> int:
         """The token with the highest score, or one drawn at the configured temperature."""

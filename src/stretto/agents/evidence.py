@@ -1,6 +1,6 @@
 """Which of the likeliest words was said: at the moment of choice their sounds are held against those that were heard.
 
-The heard slot decides when a token is due and has an opinion on which. The ear's readout of sounds (RecentSounds) has
+The heard slot decides when a token is due and has an opinion on which. The readout of sounds (SoundReadout) has
 another, and errs elsewhere: it hears words that training hardly said. So the likeliest tokens are aligned with the
 sounds in the frames since the last word, as CTC does it, and the token with the best sum wins. What lies before and
 behind a word's sounds may be anything, at a cost a frame, so neither when the word began nor when it ended need be

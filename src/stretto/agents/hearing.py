@@ -35,7 +35,7 @@ class HearingState:
     cursors: tuple[Cursor, ...]
     since: tuple[Since, ...]
     rings: Rings
-    adapted: Tensor | None = None
+    sounds: Tensor | None = None
 
 
 def streams_of(network: Network) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ class Hearing:
         self, features: Float[Tensor, "batch embeddings features"], state: HearingState
     ) -> tuple[list[list[int]], HearingState]:
         """One tick: what each session heard in it, the end of a turn among it, and the next state."""
-        speech, adapted = self.network.adapter.step(features, state.adapted)
+        speech, sounds = self.network.adapter.step(features, state.sounds)
         said: list[list[int]] = [[] for _ in state.cursors]
         since = list(state.since)
         cursors: list[Cursor] = []
@@ -86,23 +86,23 @@ class Hearing:
             passes.append(rows)
         while any(passes):
             asked = [[row.stream in self.places for row in rows] for rows in passes]
-            some = [tuple(compress(rows, keep)) for rows, keep in zip(passes, asked, strict=True)]
-            scores = self._through(some, speech, state.rings)
+            ours = [tuple(compress(rows, keep)) for rows, keep in zip(passes, asked, strict=True)]
+            scores = self._through(ours, speech, state.rings)
             stored: list[list[bool]] = []
             for number, rows in enumerate(passes):
                 kept: list[bool] = []
                 if rows:
                     token = self.nothing
                     if number in scores:
-                        sounds = None if adapted is None else adapted[number]
-                        token, since[number] = self.pick(scores[number], sounds, cursors[number].now, since[number])
+                        some = None if sounds is None else sounds[number]
+                        token, since[number] = self.pick(scores[number], some, cursors[number].now, since[number])
                     if token != self.nothing:
                         said[number].append(token)
                     heard = {"heard": token} | self.others
                     cursors[number], kept, passes[number] = cursors[number].settle(heard)
                 stored.append(list(compress(kept, asked[number])))
             state.rings.keep(stored)
-        return said, HearingState(cursors=tuple(cursors), since=tuple(since), rings=state.rings, adapted=adapted)
+        return said, HearingState(cursors=tuple(cursors), since=tuple(since), rings=state.rings, sounds=sounds)
 
     def _through(self, passes: Sequence[Rows], speech: Tensor, rings: Rings) -> dict[int, Tensor]:
         """The scores of each session that is asked."""

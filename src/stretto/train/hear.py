@@ -160,7 +160,7 @@ class Hear(Configurable):
         if not isinstance(adapter, GrainAdapter):
             return adapter(features), None
         found = adapter.read(features)
-        return adapter.join(found), adapter.recent.chances(found).flatten(1, 2)
+        return adapter.join(found), adapter.sounds(found).flatten(1, 2)
 
     def states(self, tokens: Tokens, speech: Tensor, sights: Sights) -> Tensor:
         """Last states of all tokens (batch, tokens, width), when speech is embedded so."""

@@ -5,8 +5,9 @@ forty, and words that were never heard are made of them too. So each word's soun
 their order, in the states of the speech between its beginning and its end: of those that know what followed (the oldest
 tick that the ear hands on), which is before the word can have been fed back as heard, so nothing can be copied from
 there. They are read in two places: from the grains, before a tick's are joined, where sounds are told apart, and from
-the last states, where words are. The first readout is the network's own, which hears by it (listen/encoders/recent.py);
-so it also learns that there is no sound where nobody speaks. The second is there only while training.
+the last states, where words are. The first readout is the network's own, by which it chooses among words
+(agents/evidence.py); so it also learns that there is no sound where nobody speaks. The second is there only while
+training.
 
 Source: connectionist temporal classification (Graves et al., 2006), beside a decoder as in joint CTC-attention (Kim et
 al., 2017), but word by word, for the times of words are known. Needs: torch. Does not know how batches are drawn.

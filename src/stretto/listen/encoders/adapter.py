@@ -51,7 +51,7 @@ class SpeechAdapter(nn.Module, Configurable):
         return self.down(nn.functional.gelu(self.up(self.norm(features))))
 
     def step(
-        self, features: Float[Tensor, "batch embeddings width_in"], state: Tensor | None
+        self, features: Float[Tensor, "batch embeddings width_in"], last: Tensor | None
     ) -> tuple[Float[Tensor, "batch embeddings width_out"], Tensor | None]:
-        """The embeddings of the next tick of sessions. Nothing is carried from tick to tick."""
-        return self(features), state
+        """The embeddings of the next tick of sessions. No sounds are read from it."""
+        return self(features), last

@@ -2,15 +2,16 @@
 
 A sound of speech may fall on any grain of a tick. One matrix over all grains side by side (adapter.py) learns every
 sound anew for every place; here all grains go through the same few layers, which also read the grains before and after
-them in the tick, and only what these found is joined into the tick's embeddings. To these the last sounds are added,
-one by one (recent.py), the only thing that is carried from tick to tick.
+them in the tick, and only what these found is joined into the tick's embeddings. Which sounds were made is read from
+it, too (sound_readout.py), and kept for some ticks beside the embeddings.
 
     adapter = GrainAdapter.Config(width_in=384, grains=5, embeddings=2, width_out=256).build()
-    found = adapter.read(features)         (batch, ticks * 2, 5 * 384) -> (batch, ticks, 10, 192)
-    embeddings = adapter.join(found)       (batch, ticks * 2, 256), what `adapter(features)` gives
-    embeddings, state = adapter.step(features, None)         (batch, 2, 5 * 384) -> (batch, 2, 256), the first tick
+    found = adapter.read(features)         (…, ticks * 2, 5 * 384) -> (…, ticks, 10, 192)
+    embeddings = adapter.join(found)       (…, ticks * 2, 256), what `adapter(features)` gives
+    embeddings, chances = adapter.step(features, None)          (batch, 2, 5 * 384) -> (batch, 2, 256), the first tick
 
-Source: shared layers over time under a wider context (time-delay networks, Waibel et al. 1989). Needs: torch.
+Source: shared layers over time under a wider context (time-delay networks, Waibel et al. 1989). Needs: torch. An
+embedding sees no other tick.
 """
 
 from dataclasses import dataclass
@@ -22,11 +23,11 @@ from torch.nn import functional as F
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
-from stretto.listen.encoders.recent import RecentSounds
+from stretto.listen.encoders.sound_readout import SoundReadout
 
 
 class GrainAdapter(nn.Module, Configurable):
-    """Features (batch, ticks * embeddings, grains * width_in) to embeddings (batch, ticks * embeddings, width_out)."""
+    """Features (…, ticks * embeddings, grains * width_in) to embeddings (…, ticks * embeddings, width_out)."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
@@ -46,7 +47,7 @@ class GrainAdapter(nn.Module, Configurable):
         kinds: int = 43
 
         def __post_init__(self) -> None:
-            for name in ("width_in", "grains", "embeddings", "width", "layers", "width_out", "settled"):
+            for name in ("width_in", "grains", "embeddings", "width", "layers", "width_out"):
                 if getattr(self, name) < 1:
                     raise StrettoError(f"Expected GrainAdapter.Config.{name} of at least 1, got {getattr(self, name)}.")
             if self.settled > self.grains * self.embeddings:
@@ -68,21 +69,21 @@ class GrainAdapter(nn.Module, Configurable):
         self.layers = nn.ModuleList(_Layer(config.width) for _ in range(config.layers))
         self.leave = nn.LayerNorm(config.width)
         self.out = nn.Linear(config.grains * config.width, config.width_out)
-        self.recent: RecentSounds = RecentSounds.Config(
-            width=config.width, settled=config.settled, each=config.each, kinds=config.kinds, width_out=config.width_out
+        self.sounds: SoundReadout = SoundReadout.Config(
+            width=config.width, settled=config.settled, each=config.each, kinds=config.kinds
         ).build()
 
-    def forward(self, features: Float[Tensor, "batch embeddings features"]) -> Float[Tensor, "batch embeddings out"]:
-        """Embeddings of sessions from their first tick on. Raises StrettoError for a part of a tick."""
+    def forward(self, features: Float[Tensor, "*rows embeddings features"]) -> Float[Tensor, "*rows embeddings out"]:
+        """Embeddings of whole ticks. Raises StrettoError for a part of one."""
         return self.join(self.read(features))
 
-    def read(self, features: Float[Tensor, "batch embeddings features"]) -> Float[Tensor, "batch ticks grains width"]:
+    def read(self, features: Float[Tensor, "*rows embeddings features"]) -> Float[Tensor, "*rows ticks grains width"]:
         """What is found in every grain of every tick. Raises StrettoError for a part of a tick."""
         c = self.config
-        if features.ndim != 3 or features.shape[1] % c.embeddings or features.shape[2] != c.grains * c.width_in:
+        if features.shape[-2] % c.embeddings or features.shape[-1] != c.grains * c.width_in:
             raise StrettoError(
-                f"Expected features of whole ticks, (batch, a multiple of {c.embeddings}, {c.grains * c.width_in}), "
-                f"got {tuple(features.shape)}, in GrainAdapter."
+                f"Expected features of whole ticks, (…, a multiple of {c.embeddings}, {c.grains * c.width_in}), got "
+                f"{tuple(features.shape)}, in GrainAdapter."
             )
         x = self.enter(self.norm(features.unflatten(-1, (c.grains, c.width_in))))
         x = x.flatten(-3, -2).unflatten(-2, (-1, c.embeddings * c.grains))
@@ -90,23 +91,19 @@ class GrainAdapter(nn.Module, Configurable):
             x = layer(x)
         return self.leave(x)
 
-    def join(self, found: Float[Tensor, "batch ticks grains width"]) -> Float[Tensor, "batch embeddings out"]:
-        """The embeddings of sessions of whose ticks, from the first on, this was found."""
-        return self._joined(found, self.recent(self.recent.chances(found)))
+    def join(self, found: Float[Tensor, "*rows ticks grains width"]) -> Float[Tensor, "*rows embeddings out"]:
+        """The embeddings of ticks of which this was found."""
+        c = self.config
+        return self.out(found.flatten(-3, -2).unflatten(-2, (-1, c.grains)).flatten(-2))
 
     def step(
-        self, features: Float[Tensor, "batch embeddings features"], state: Tensor | None
-    ) -> tuple[Float[Tensor, "batch embeddings out"], Tensor]:
-        """The embeddings of the next tick of sessions, and what is carried on: the chances of sounds in the last ticks
-        (batch, ticks, frames, sounds). None is carried into the first.
+        self, features: Float[Tensor, "batch embeddings features"], last: Tensor | None
+    ) -> tuple[Float[Tensor, "batch embeddings out"], Float[Tensor, "batch ticks frames sounds"]]:
+        """The embeddings of the next tick of sessions, and the chances of sounds in the last ticks, which are `last` in
+        the one after it. None is before the first.
         """
         found = self.read(features)
-        recent, state = self.recent.step(found, state)
-        return self._joined(found, recent), state
-
-    def _joined(self, found: Tensor, recent: Float[Tensor, "batch ticks out"]) -> Float[Tensor, "batch embeddings out"]:
-        joined = self.out(found.unflatten(2, (self.config.embeddings, -1)).flatten(3))
-        return (joined + recent[:, :, None]).flatten(1, 2)
+        return self.join(found), self.sounds.step(found, last)
 
 
 class _Layer(nn.Module):
