@@ -58,8 +58,8 @@ def test_the_next_word_is_looked_for_behind_the_last_one():
 
 def test_a_token_that_goes_on_is_aligned_behind_its_word():
     told = frames("leɪɜ----")
-    _, since = evidence().choose(scores(lay=1.0), told, 9, Since())
-    second, after = evidence().choose(scores(er=1.0, lay=3.0), told, 9, since)  # "lay" was said once
+    _, since = evidence().choose(scores(lay=1.0), told, 5, Since())
+    second, after = evidence().choose(scores(er=1.0, lay=3.0), told, 5, since)  # "lay" was said once
     assert TOKENS[second] == b"er"
     assert after.began == since.began
     assert len(after.sounds) == len(sounds_of("lay")) + len(sounds_of("er"))
