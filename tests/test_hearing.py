@@ -28,6 +28,7 @@ from stretto.data.hearing_shards import Scale, Shard
 from stretto.data.talk_style import spoken_words
 from stretto.listen.encoders.grains import GrainAdapter
 from stretto.listen.encoders.settled import Settled
+from stretto.listen.encoders.sound_readout import SoundReadout
 from stretto.look.encoders.conv import ConvTokens
 from stretto.recipes.hear import HearTraining
 from stretto.think.layout import TextTable
@@ -39,7 +40,7 @@ from stretto.train.device import Device
 from stretto.train.hear import LISTENING, Hear, run_freely
 from stretto.train.hear_batches import Batches, Sessions
 from stretto.train.hear_features import Job, Maker, make_shards
-from stretto.train.hear_sounds import Sounds, loss_of_quiet, loss_of_sounds, spoken
+from stretto.train.hear_sounds import loss_of_quiet, loss_of_sounds, spoken
 from test_duplex_agent import context, observation
 
 SIZES = ("debug", "debug-listener")
@@ -399,7 +400,7 @@ def test_sounds_are_read_where_the_ear_knows_what_followed():
 @torch.no_grad()
 def test_the_loss_of_sounds_is_of_those_of_a_word_in_its_own_time():
     frames, count = Settled(each=10, states=2, settled=1, behind=10), 1 + len(SOUNDS)
-    sounds = Sounds(10 * count, frames)
+    sounds = SoundReadout.Config(width=10 * count, settled=1, each=10, kinds=len(SOUNDS)).build()
     sounds.out.weight.copy_(torch.eye(10 * count))
     sounds.out.bias.zero_()
     states = torch.zeros(1, 6, 10 * count)
@@ -408,12 +409,12 @@ def test_the_loss_of_sounds_is_of_those_of_a_word_in_its_own_time():
     for frame, sound in ((2, "n"), (4, "o"), (6, "ʊ")):
         place[frame, 0], place[frame, 1 + SOUNDS.index(sound)] = 0.0, 20.0
     here, later, alike = (
-        float(loss_of_sounds(sounds(states), spoken([[word]], frames, 3)))
+        float(loss_of_sounds(sounds(states.unflatten(1, (3, 2))).flatten(1, 2), spoken([[word]], frames, 3)))
         for word in (("No!", 0.02, 0.16), ("No", 0.2, 0.3), ("know", 0.02, 0.16))
     )
     assert here == alike < 0.01 < 5 < later
     assert not len(spoken([[("no", 0.3, 0.5), ("7", 0.0, 0.1)]], frames, 3).first), "cut off, and of no known sound"
-    assert float(loss_of_sounds(sounds(states), spoken([[]], frames, 3))) == 0
+    assert float(loss_of_sounds(sounds(states.unflatten(1, (3, 2))).flatten(1, 2), spoken([[]], frames, 3))) == 0
 
 
 @torch.no_grad()
@@ -435,15 +436,15 @@ def test_sounds_of_a_word_are_read_before_it_can_be_fed_back(shards, kind):
     stage = stage_of(network, sessions, batches)
     batch, heard = batches.of([0], None), network.layout.index["heard"]
     speech = batch.tokens.stream == network.layout.index["speech"]
-    sounds, embedded = stage.sounds, stage.hear(batch.features)[0]
-    words = spoken(batch.words, sounds.frames, sessions.ticks)
+    embedded = stage.hear(batch.features)[0]
+    words = spoken(batch.words, stage.frames, sessions.ticks)
     assert len(words.first) > 3
     seen = []
     for shift in (0, 1):
         other = replace(
             batch.tokens, id=torch.where(batch.tokens.stream == heard, batch.tokens.id + shift, batch.tokens.id)
         )
-        seen.append(sounds(stage.states(other, embedded, stage.sights(other))[:, speech])[0])
+        seen.append(stage.sounds_of(stage.states(other, embedded, stage.sights(other))[:, speech])[0])
     changed = (seen[0] != seen[1]).any(-1)
     first = int(torch.nonzero(changed)[0])
     over = int(words.first[0] + words.frames[0])

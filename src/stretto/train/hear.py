@@ -34,14 +34,16 @@ from stretto.data.hearing_score import errors_of
 from stretto.data.talk_style import plain
 from stretto.listen.encoders.grains import GrainAdapter
 from stretto.listen.encoders.settled import Settled
+from stretto.listen.encoders.sound_readout import SoundReadout
 from stretto.nn.attention import bias_of
 from stretto.think.backbone import Sight, Sights
+from stretto.think.sounds import SOUNDS as KINDS
 from stretto.think.spelling import PLACES
 from stretto.think.table import BorrowedTable
 from stretto.think.tokens import Tokens
 from stretto.think.visibility import Rule
 from stretto.train.hear_batches import Batch, Batches, Sessions
-from stretto.train.hear_sounds import Sounds, loss_of_quiet, loss_of_sounds, spoken
+from stretto.train.hear_sounds import loss_of_quiet, loss_of_sounds, spoken
 
 LISTENING = (
     "backbone.experts.listening.",
@@ -206,10 +208,14 @@ class Hear(Configurable):
     def _sounds(self, batch: Batch, states: Tensor, chances: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
         """The loss of a sound, by where it is read (the same words in the same frames); that of no sound."""
         words = spoken(batch.words, self.frames, self.batches.sessions.ticks).to(self.device)
-        found = {"states": loss_of_sounds(self.sounds(states), words)}
+        found = {"states": loss_of_sounds(self.sounds_of(states), words)}
         if chances is None:
             return found, states.sum() * 0
         return found | {"grains": loss_of_sounds(chances, words)}, loss_of_quiet(chances, words)
+
+    def sounds_of(self, states: Tensor) -> Tensor:
+        """The chances of sounds in all frames (batch, frames, sounds), by the last states of speech."""
+        return self.sounds(states.unflatten(1, (-1, self.frames.states))).flatten(1, 2)
 
     def _signs(self, tokens: Tokens, states: Tensor, targets: Tensor) -> Tensor:
         """The loss of a letter or sound in its place; 0 where tokens are not scored by them, or none is due."""
@@ -315,11 +321,13 @@ class Hear(Configurable):
         return {}
 
 
-def readout_of(network: Network, expert: str) -> Sounds:
+def readout_of(network: Network, expert: str) -> SoundReadout:
     """What reads sounds from the last states of speech."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return Sounds(network.backbone.config.experts[expert].width, Settled.of(network.config.ear))
+        width, frames = network.backbone.config.experts[expert].width, Settled.of(network.config.ear)
+        readout = SoundReadout.Config(width=width, settled=frames.settled, each=frames.each, kinds=len(KINDS))
+        return readout.build()
 
 
 class _Own:

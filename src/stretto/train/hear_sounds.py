@@ -73,21 +73,6 @@ def spoken(sessions: Sequence[Sequence[Any]], frames: Settled, ticks: int) -> Sp
     return Spoken(session=session, first=begin, frames=length, size=size, sounds=padded, quiet=quiet)
 
 
-class Sounds(nn.Module):
-    """The sound in each settled frame, by the states of speech; 0 is none."""
-
-    def __init__(self, width: int, frames: Settled) -> None:
-        super().__init__()
-        self.frames = frames
-        self.out = nn.Linear(width, frames.each * (1 + len(SOUNDS)))
-
-    def forward(self, states: Float[Tensor, "batch speech width"]) -> Float[Tensor, "batch frames sounds"]:
-        """Logarithms of their chances; `speech` is ticks times states of a tick."""
-        settled = states.unflatten(1, (-1, self.frames.states))[:, :, : self.frames.settled]
-        scores = self.out(settled).unflatten(-1, (self.frames.each, -1))
-        return F.log_softmax(scores.flatten(1, 3).float(), -1)
-
-
 def loss_of_sounds(chances: Float[Tensor, "batch frames sounds"], words: Spoken) -> Float[Tensor, ""]:
     """Of a sound in the mean, 0 where there is none; words with more sounds than frames do not count."""
     if not len(words.first):
