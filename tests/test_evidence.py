@@ -6,17 +6,23 @@ import numpy as np
 import pytest
 import torch
 
-from stretto.agents.evidence import Evidence, Since, aligned
+from stretto.agents.evidence import Evidence, Since, aligned, numbered, words_of
 from stretto.agents.sizes import size
 from stretto.think.layout import TextTable
-from stretto.think.sounds import SOUNDS, sounds_of
+from stretto.think.sounds import SOUNDS
+from stretto.think.text import load_text
 
-TOKENS = (b" lay", b" leave", b" way", b"er", b".", b" stop")
+TOKENS = (b" lay", b" leave", b" way", b"er", b".", b" stop", b" m", b"ug")
 NOTHING = len(TOKENS)
 
 
-def evidence(**config):
-    return Evidence.Config(among=6, **config).build(TOKENS)
+def evidence(words=(), **config):
+    """`words`: those of several tokens, as (tokens, sounds)."""
+    begun = {}
+    for tokens, sounds in words:
+        ids = tuple(map(TOKENS.index, tokens))
+        begun |= {ids[:count]: [numbered(sounds)] for count in range(1, len(ids) + 1)}
+    return Evidence.Config(among=len(TOKENS), **config).build(TOKENS, begun)
 
 
 def frames(sounds, each=2, ticks=6):
@@ -62,7 +68,36 @@ def test_a_token_that_goes_on_is_aligned_behind_its_word():
     second, after = evidence().choose(scores(er=1.0, lay=3.0), told, 5, since)  # "lay" was said once
     assert TOKENS[second] == b"er"
     assert after.began == since.began
-    assert len(after.sounds) == len(sounds_of("lay")) + len(sounds_of("er"))
+    assert after.tokens == (TOKENS.index(b" lay"), TOKENS.index(b"er"))
+
+
+def test_a_piece_of_a_word_is_held_against_the_words_that_it_begins():
+    """ " m" by itself is "ɛm"."""
+    likely, told = scores(m=1.0, way=9.0), frames("--mʌɡ--")
+    assert evidence().choose(likely, told, 9, Since())[0] == TOKENS.index(b" way")
+    knows = evidence([((b" m", b"ug"), "mʌɡ")])
+    first, since = knows.choose(likely, told, 9, Since())
+    assert (first, since.tokens, since.ended) == (TOKENS.index(b" m"), (TOKENS.index(b" m"),), 100)
+    assert knows.choose(scores(ug=1.0, way=13.0), told, 9, since)[0] == TOKENS.index(b"ug")
+
+
+def test_tokens_that_make_no_word_together_are_at_a_disadvantage():
+    told, since = frames("leɪɜ----"), Since(began=20, ended=66, tokens=(TOKENS.index(b" lay"),))
+    likely = scores(er=2.0, stop=1.0)
+    stop, layer = ((b" stop",), "stɑp"), ((b" lay", b"er"), "leɪɜ")
+    assert evidence([stop], weight=0.0).choose(likely, told, 5, since)[0] == TOKENS.index(b" stop")
+    assert evidence([stop, layer], weight=0.0).choose(likely, told, 5, since)[0] == TOKENS.index(b"er")
+    assert evidence([layer], weight=0.0, unknown=0.5).choose(likely, told, 5, since)[0] == TOKENS.index(b"er")
+
+
+def test_the_words_of_a_tokenizer_are_known_by_their_pieces():
+    text = load_text("smollm2-135m")
+    words = words_of(text)
+    mug = tuple(text.heard("mug"))
+    assert len(mug) == 2
+    assert set(words[mug]) == {numbered("mʌɡ"), numbered("mʌɡz")}
+    assert set(words[mug]) < set(words[mug[:1]])
+    assert words[tuple(text.heard("Finland"))] == [numbered("fɪnlənd")], "with its capital one token, without two"
 
 
 def test_a_fit_is_at_most_zero_and_a_frame_beside_the_word_costs():

@@ -2,7 +2,7 @@
 
 from stretto.core.rng import generator
 from stretto.speak.phonemes import word_phonemes
-from stretto.think.sounds import SOUNDS, lexicon, simple, sounds_of
+from stretto.think.sounds import SOUNDS, lexicon, simple, sounds_of, whole_words
 from stretto.train import sounds as made
 from stretto.train.sounds import WEAK, write_sounds
 
@@ -22,7 +22,7 @@ def test_the_lexicon_says_what_the_robots_voice_is_told_to_speak():
 
 def test_a_lexicon_is_written_of_training_alone(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(made, "words", lambda: ("busy",))
+    monkeypatch.setattr(made, "common", lambda flat, most: (("busy",), None))
     monkeypatch.setattr(made, "lines", lambda split: asked.append(split) or ("Plans change, don't they?",))
     monkeypatch.setattr(made.talk_facts, "facts", lambda split: asked.append(split) or ())
     monkeypatch.setattr(made, "load_text", lambda name: Tokens())
@@ -31,10 +31,13 @@ def test_a_lexicon_is_written_of_training_alone(tmp_path, monkeypatch):
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     monkeypatch.setattr("stretto.think.sounds.LEXICON", path)
     lexicon.cache_clear()
+    whole_words.cache_clear()
     try:
         assert set(lexicon()) == {"a", "busy", "change", "don't", "plans", "stove", "they", "to"}
+        assert set(lexicon()) - set(whole_words()) == {"stove"}, "a token of which nobody says that it is a word"
     finally:
         lexicon.cache_clear()
+        whole_words.cache_clear()
 
 
 class Tokens:

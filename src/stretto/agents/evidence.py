@@ -4,8 +4,12 @@ The heard slot decides when a token is due and has an opinion on which. The read
 another, and errs elsewhere: it hears words that training hardly said. So the likeliest tokens are aligned with the
 sounds in the frames since the last word, as CTC does it, and the token with the best sum wins. What lies before and
 behind a word's sounds may be anything, at a cost a frame, so neither when the word began nor when it ended need be
-known; the best alignment says where the next one may begin. A token that continues a word is aligned behind the tokens
-before it.
+known; the best alignment says where the next one may begin.
+
+A token of a word of several sounds like nothing by itself (" m" of " m|ug"). So it fits as well as the best of the
+words that begin with it and the tokens before it; and where there is no such word ("out" and "side" are, "forget" and
+"about" are not), it is at a disadvantage. Once some token may go on with the last word, all are held against the sounds
+from that word's beginning, those that begin another word behind it.
 
     evidence = Evidence.of(network)                         None where no sounds are read
     token, since = evidence.choose(scores, sounds, tick, since)
@@ -14,8 +18,10 @@ Source: attention and CTC decoded jointly (Watanabe et al., 2017), at the end of
 not decide whether something was said.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float
@@ -25,18 +31,23 @@ from stretto.agents.network import Network
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.listen.encoders.grains import GrainAdapter
-from stretto.think.sounds import SOUNDS, sounds_of
+from stretto.think.sounds import SOUNDS, sounds_of, whole_words
+from stretto.think.text import Text
 
 NEVER = -1e9
 
 
 @dataclass(frozen=True, kw_only=True)
 class Since:
-    """Where the last word began and ended, in frames from the session's first, and its sounds so far."""
+    """Where the last word began and ended, in frames from the session's first, and its tokens so far."""
 
     began: int = 0
     ended: int = 0
-    sounds: tuple[int, ...] = ()
+    tokens: tuple[int, ...] = ()
+
+
+Sounds = tuple[int, ...]
+"""Numbers of sounds, from 1."""
 
 
 class Evidence(Configurable):
@@ -45,19 +56,27 @@ class Evidence(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`among`: tokens that are compared. `weight`: of a sum of logarithms over frames beside a token's score.
-        `beside`: cost of a frame that is not the word's.
+        `beside`: cost of a frame that is not the word's. `unknown`: taken from the score of a token that begins no
+        word, with the tokens before it.
         """
 
         among: int = 32
         weight: float = 0.5
         beside: float = 0.6
+        unknown: float = 6.0
 
-    def __init__(self, config: Config, spelled: Sequence[bytes]) -> None:
-        """`spelled`: the bytes of each token."""
-        self.config = config
-        texts = [raw.decode("utf-8", "replace") for raw in spelled]
-        self.begins = [text[:1].isspace() for text in texts]
-        self.sounds = [tuple(SOUNDS.index(sound) + 1 for sound in sounds_of(text)) for text in texts]
+    def __init__(
+        self,
+        config: Config,
+        spelled: Sequence[bytes],
+        words: Mapping[tuple[int, ...], Sequence[Sounds]] = MappingProxyType({}),
+    ) -> None:
+        """`spelled`: the bytes of each token. `words`: how the words that begin with these tokens sound; without it a
+        token sounds as it does by itself."""
+        self.config, self.words = config, words
+        self.texts = [raw.decode("utf-8", "replace") for raw in spelled]
+        self.begins = [text[:1].isspace() for text in self.texts]
+        self.sounds = [numbered(sounds_of(text)) for text in self.texts]
 
     @classmethod
     def of(cls, network: Network) -> "Evidence | None":
@@ -65,7 +84,7 @@ class Evidence(Configurable):
         spelled = network.layout.vocabularies[network.layout["heard"].predicts].table.spelled
         if not spelled or not isinstance(network.adapter, GrainAdapter):
             return None
-        evidence: Evidence = cls.Config().build(spelled)
+        evidence: Evidence = cls.Config().build(spelled, words_of(network.text) if network.text else {})
         return evidence
 
     def choose(
@@ -82,18 +101,56 @@ class Evidence(Configurable):
         tokens = [int(token) for token in found.indices if self._sounds(int(token))]
         frames = sounds.flatten(0, 1).numpy()
         first = (tick + 1) * sounds.shape[1] - len(frames)
-        goes_on = since.began >= first and bool(since.sounds) and not all(self.begins[token] for token in tokens)
-        begin, before = (since.began, since.sounds) if goes_on else (max(first, since.ended), ())
-        said = [np.array(before + self.sounds[token]) for token in tokens]
-        fits, ends = aligned(frames[begin - first :], said, self.config.beside)
-        place = int((scores[tokens].numpy() + self.config.weight * fits).argmax())
-        token, ended = tokens[place], begin + int(ends[place])
+        goes_on = since.ended > first and bool(since.tokens) and not all(self.begins[token] for token in tokens)
+        begin, before = max(first, since.began if goes_on else since.ended), since.tokens if goes_on else ()
+        rows = [self._rows(token, before) for token in tokens]
+        fits, ends = aligned(
+            frames[begin - first :], [np.array(row) for some in rows for row in some], self.config.beside
+        )
+        places = np.repeat(np.arange(len(tokens)), [len(some) for some in rows])
+        total = np.array([self._score(float(scores[token]), token, before) for token in tokens])
+        row = int((total[places] + self.config.weight * fits).argmax())
+        token, ended = tokens[places[row]], begin + int(ends[row])
         if self.begins[token]:
-            return token, Since(began=since.ended, ended=ended, sounds=self.sounds[token])
-        return token, replace(since, ended=ended, sounds=since.sounds + self.sounds[token])
+            return token, Since(began=since.ended, ended=ended, tokens=(token,))
+        return token, replace(since, ended=ended, tokens=(*since.tokens, token))
 
-    def _sounds(self, token: int) -> tuple[int, ...]:
+    def _sounds(self, token: int) -> Sounds:
         return self.sounds[token] if token < len(self.sounds) else ()
+
+    def _rows(self, token: int, before: tuple[int, ...]) -> Sequence[Sounds]:
+        """All that a token may sound like, behind these tokens of the last word."""
+        if not self.begins[token]:
+            return self.words.get((*before, token)) or [self._so_far(before) + self.sounds[token]]
+        rows = self.words.get((token,)) or [self.sounds[token]]
+        return [self._so_far(before) + row for row in rows] if before else rows
+
+    def _so_far(self, tokens: tuple[int, ...]) -> Sounds:
+        """How a word of these tokens sounds."""
+        whole = numbered(sounds_of("".join(self.texts[token] for token in tokens)))
+        return whole or tuple(sound for token in tokens for sound in self._sounds(token))
+
+    def _score(self, score: float, token: int, before: tuple[int, ...]) -> float:
+        tokens = (token,) if self.begins[token] else (*before, token)
+        return score if not self.words or tokens in self.words else score - self.config.unknown
+
+
+@functools.lru_cache(maxsize=2)
+def words_of(text: Text) -> dict[tuple[int, ...], list[Sounds]]:
+    """How the words sound that begin with some tokens, of all words whose sounds are known; seconds, once."""
+    known = whole_words()
+    forms = [*known, *map(str.capitalize, known)]
+    found: dict[tuple[int, ...], set[Sounds]] = {}
+    for form, tokens in zip(forms, text.heard_words(forms), strict=True):
+        sounds = numbered(sounds_of(form))
+        for count in range(1, len(tokens) + 1):
+            found.setdefault(tokens[:count], set()).add(sounds)
+    return {tokens: sorted(sounds) for tokens, sounds in found.items()}
+
+
+def numbered(sounds: str) -> Sounds:
+    """Numbers of sounds, from 1."""
+    return tuple(SOUNDS.index(sound) + 1 for sound in sounds)
 
 
 def aligned(

@@ -40,26 +40,29 @@ def string(source: np.random.Generator, flat: float = FLAT) -> str:
 
     Raises StrettoError when the list's package is missing.
     """
-    common, shares = _list(flat)
+    known, shares = common(flat)
     count = int(source.integers(LENGTHS[0], LENGTHS[1] + 1))
-    drawn = source.choice(len(common), size=count, p=shares)
-    return sentence(_I.sub("I", " ".join(common[place] for place in drawn.tolist())))
+    drawn = source.choice(len(known), size=count, p=shares)
+    return sentence(_I.sub("I", " ".join(known[place] for place in drawn.tolist())))
 
 
 def words() -> tuple[str, ...]:
     """All words that may come."""
-    return _list(FLAT)[0]
+    return common(FLAT)[0]
 
 
-@functools.lru_cache(maxsize=2)
-def _list(flat: float) -> tuple[tuple[str, ...], np.ndarray]:
-    """The words and how often each comes."""
+@functools.lru_cache(maxsize=3)
+def common(flat: float, most: int = MOST) -> tuple[tuple[str, ...], np.ndarray]:
+    """The `most` frequent words, and the share of each: its frequency to the power of `flat`.
+
+    Raises StrettoError when the list's package is missing.
+    """
     missing = (
         "Common words are read from 'pyspellchecker', which is missing: pip install --no-deps -r requirements.lock"
     )
     path = packaged("spellchecker", "resources", "en.json.gz", missing=missing)
     counts: dict[str, int] = json.loads(gzip.decompress(path.read_bytes()))
     kept = (word for word in counts if _WORD.fullmatch(word) and not CRUDE.match(word))
-    found = sorted(kept, key=lambda word: (-counts[word], word))[:MOST]
+    found = sorted(kept, key=lambda word: (-counts[word], word))[:most]
     shares = np.array([counts[word] for word in found], float) ** flat
     return tuple(found), shares / shares.sum()

@@ -2,7 +2,7 @@
 
 English is not written as it is spoken: "busy" and "bisy" sound alike, "plans" and "plants" nearly, "whoa" like nothing
 that is spelled so. So whoever hears a word needs to know what it would sound like, or has to learn it for every word.
-sounds.txt.gz says it of every word among a language model's tokens and of common ones (train/sounds.py made it).
+sounds.txt.gz says it of common words and of all that a language model's tokens spell (train/sounds.py made it).
 
     sounds_of("Plans")     "plænz"
 
@@ -16,6 +16,9 @@ from pathlib import Path
 
 SOUNDS = "abdefhijklmnopstuvwzæðŋɐɑɔəɚɛɜɡɪɹɾʃʊʌʒʔθᵻ"
 """All that are told apart: a diphthong is two of them, and so is an affricate."""
+
+PIECE = "piece"
+"""The mark of a token that is no word by itself."""
 
 LEXICON = Path(__file__).with_name("sounds.txt.gz")
 
@@ -43,6 +46,15 @@ def simple(ipa: str) -> str:
 
 @functools.lru_cache(maxsize=1)
 def lexicon() -> dict[str, str]:
-    """Sounds by word."""
-    lines = gzip.decompress(LEXICON.read_bytes()).decode().splitlines()
-    return dict(line.split("\t") for line in lines)
+    """Sounds by word, and by piece of one."""
+    return {word: sounds for word, sounds, *_ in _lines()}
+
+
+@functools.lru_cache(maxsize=1)
+def whole_words() -> tuple[str, ...]:
+    """The words among them."""
+    return tuple(word for word, _, *piece in _lines() if piece != [PIECE])
+
+
+def _lines() -> list[list[str]]:
+    return [line.split("\t") for line in gzip.decompress(LEXICON.read_bytes()).decode().splitlines()]
