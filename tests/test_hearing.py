@@ -256,11 +256,11 @@ def test_batches_are_what_the_cursor_writes_and_gather_makes(shards, kind):
 
 def test_the_target_is_what_is_due_and_not_yet_heard_whatever_is_fed_back(shards):
     """Read back from what was fed: a token is a target until it, or something in its place, has been heard."""
-    _, sessions, batches = made(shards, late=0.4, wrong=0.0, missed=0.0, early=0.4, extra=0.0, dropped=0.0, clean=0.0)
+    _, sessions, batches = made(shards, late=0.4, wrong=0.0, early=0.4, extra=0.0, dropped=0.0, clean=0.0)
     late = early = 0
     for number, labels in enumerate(sessions.labels[:4]):
         at = 0
-        for tick, _, _, _, _, _, _, spoke, target in batches.asks(labels, 20, np.random.default_rng(number)).rows:
+        for tick, _, _, _, _, _, _, spoke, target, _ in batches.asks(labels, 20, np.random.default_rng(number)).rows:
             due = at < len(labels) and labels[at][0] <= tick
             assert target == (labels[at][1] if due else batches.nothing)
             late, early = late + (due and not spoke), early + (spoke and not due)
@@ -283,12 +283,14 @@ def test_the_same_step_has_the_same_batch_and_an_epoch_every_session_once(shards
 class Forced(Hearing):
     """Hears what it is told to, then nothing, and keeps the scores."""
 
-    def __init__(self, network, forced=()):
+    def __init__(self, network, forced=(), written=()):
+        """`written`: at each ask the frame behind the last word."""
         super().__init__(network)
-        self.forced, self.seen = list(forced), []
+        self.forced, self.written, self.seen = list(forced), list(written[1:]), []
 
     def pick(self, scores, sounds, tick, since):
         self.seen.append(scores)
+        since = replace(since, ended=self.written.pop(0)) if self.written else since
         return (self.forced.pop(0) if self.forced else self.nothing), since
 
 
@@ -299,14 +301,17 @@ def test_streaming_equals_the_whole_masked_sequence(shards, kind):
     network = network.double()
     stage = stage_of(network, sessions, batches)
     sessions.features = lambda rows: Sessions.features(sessions, rows).double()
-    asks = batches.asks(sessions.labels[0], sessions.ticks, None)
-    assert asks.rows[:, 7].sum() > 5, "tokens are heard"
-    hearing = Forced(network, asks.rows[:, 8].tolist())
-    run_freely(hearing, sessions, [0], [1, 7])
+    batches._ends = lambda labels, words: [10 * due - 7 for due, _ in labels]  # a tick has ten frames
     batch = batches.of([0], None)
-    whole = stage.scores(
-        batch.tokens, stage.states(batch.tokens, stage.hear(batch.features)[0], stage.sights(batch.tokens))
-    )[0]
+    forced, written = batch.targets[0].tolist(), batch.written[0].tolist()
+    assert sum(token != batches.nothing for token in forced) > 5, "tokens are heard"
+    assert len(set(written)) > 5, "and what is written moves on"
+    hearing = Forced(network, forced, written)
+    run_freely(hearing, sessions, [0], [1, 7])
+    speech, chances = stage.hear(batch.features)
+    given = {"speech": speech} | stage.shown(batch, chances)
+    assert ("heard" in given) == bool(network.config.grain)
+    whole = stage.scores(batch.tokens, stage.states(batch.tokens, given, stage.sights(batch.tokens)))[0]
     stepped = torch.stack(hearing.seen)
     said = torch.isfinite(whole[0])
     assert stepped.shape == whole.shape
@@ -355,13 +360,46 @@ def test_the_loss_reaches_the_hearing_half_and_nothing_else(shards, kind):
         assert any(name.startswith("backbone.experts.listening") for name in reached)
 
 
+def nobody(sessions, kinds):
+    """Draws sessions that nobody spoke: token 9 at tick 4, by one sound that lasts."""
+
+    def drawn(rng):
+        chances = torch.zeros(10 * sessions.ticks, 1 + kinds)
+        chances[:30, 1] = 9.0
+        return [(4, 9), (8, 2)], [("nine", 0.4, 0.7)], chances.log_softmax(-1)
+
+    return drawn
+
+
+def test_sessions_that_nobody_spoke_are_learned_by_their_sounds_alone(shards):
+    network, sessions, batches = made(shards, late=0.0, wrong=0.0, early=0.0, extra=0.0, unspoken=0.5)
+    batches.unspoken = nobody(sessions, network.unwritten.config.kinds)
+    stage = stage_of(network, sessions, batches, deaf=0.0)
+    batch = next(b for b in (stage.batch(step, 0) for step in range(20)) if b.unspoken.any() and not b.unspoken.all())
+    due = [row[(row >= 0) & (row != batches.nothing)].tolist() for row in batch.targets]
+    assert [some == [9, 2] for some in due] == batch.unspoken.tolist()
+    assert not any(one.unspoken.any() for one in (batches.of([0, 1], None),)), "development is spoken"
+    louder = replace(batch, features=batch.features + 1)
+    for row, nobody_spoke in enumerate(batch.unspoken.tolist()):
+        embedded = [stage.hear(some.features, stage._deaf(some, torch.Generator()))[0][row] for some in (batch, louder)]
+        assert torch.equal(*embedded) == nobody_spoke
+        told = stage.shown(batch, torch.zeros_like(batch.chances))["heard"][row]
+        assert bool(told.any()) == nobody_spoke
+    loss, _ = stage.loss(batch, torch.Generator().manual_seed(0))
+    loss.backward()
+    assert network.unwritten.out.weight.grad.any()
+
+
 def test_scoring_some_tokens_is_scoring_all_and_choosing(shards):
     network, sessions, batches = made(shards)
     stage = stage_of(network, sessions, batches, negatives=4, blur=0.0, own=0.0)
     batch = stage.batch(0, 0)
     among, targets = stage._among(batch.targets, torch.Generator().manual_seed(1))
     assert len(among) < stage.size
-    states = stage.states(batch.tokens, stage.hear(batch.features)[0], stage.sights(batch.tokens))
+    due = batch.targets[(batch.targets >= 0) & (batch.targets < stage.size)]
+    assert torch.isin(due, among).all()
+    given = {"speech": stage.hear(batch.features)[0]}
+    states = stage.states(batch.tokens, given, stage.sights(batch.tokens))
     some, every = stage.scores(batch.tokens, states, among), stage.scores(batch.tokens, states)
     columns = torch.cat([among, torch.arange(stage.size, every.shape[-1])])
     assert torch.allclose(some, every[..., columns])
@@ -444,7 +482,7 @@ def test_sounds_of_a_word_are_read_before_it_can_be_fed_back(shards, kind):
         other = replace(
             batch.tokens, id=torch.where(batch.tokens.stream == heard, batch.tokens.id + shift, batch.tokens.id)
         )
-        seen.append(stage.sounds_of(stage.states(other, embedded, stage.sights(other))[:, speech])[0])
+        seen.append(stage.sounds_of(stage.states(other, {"speech": embedded}, stage.sights(other))[:, speech])[0])
     changed = (seen[0] != seen[1]).any(-1)
     first = int(torch.nonzero(changed)[0])
     over = int(words.first[0] + words.frames[0])

@@ -16,7 +16,7 @@ from stretto.think.layout import TextTable, Vocabulary
 from stretto.think.layouts.tick200 import Tick200
 from stretto.think.llama import LLAMA31_8B, SMOLLM2_1_7B, SMOLLM2_135M
 from stretto.think.sounds import SOUNDS
-from stretto.think.spelling import FEATURES, codes
+from stretto.think.spelling import FEATURES, codes, twins
 from stretto.think.table import BorrowedTable, TokenTable
 from stretto.think.table import scores as scores_of
 from stretto.think.tokens import gather
@@ -317,6 +317,10 @@ def test_what_sounds_alike_is_told_apart_by_its_letters_alone():
     assert not torch.equal(know[:-heard], no[:-heard])
     assert not torch.equal(now[-heard:], no[-heard:])
     assert not codes([b"qzxv"])[0, -heard:].any(), "nobody knows how that sounds"
+
+
+def test_a_token_with_a_space_before_it_and_the_one_without_are_twins():
+    assert twins([b" headers", b"headers", b" stove", b""]).tolist() == [1, 0, 2, 3]
 
 
 def test_a_narrow_expert_scores_the_tokens_it_borrows_by_their_letters_and_sounds_too():

@@ -142,7 +142,9 @@ class Duplex(Configurable):
         while rows:
             asked = [self.layout.streams[row.stream].name not in self.mute for row in rows]
             tokens = gather(self.layout, [tuple(compress(rows, asked))])
-            states = self.network.backbone(self.network.embed(tokens, given), tokens, state.rings)
+            shown = self.network.shown(state.sounds, [cursor.now], [since.ended])
+            inputs = self.network.embed(tokens, given | shown)
+            states = self.network.backbone(inputs, tokens, state.rings)
             scores = self.network.answers(states, tokens)
             answers = {
                 name: self._pick(some[0, 0], state.context.seed, cursor.passes, name) for name, some in scores.items()

@@ -66,7 +66,7 @@ class Hearing:
             cursor, rows = cursor.begin(system)
         state = HearingState(cursors=(cursor,) * batch, since=(Since(),) * batch, rings=rings)
         if rows and rows[0].stream in self.places:
-            self._through([rows] * batch, torch.zeros(batch, 0, 1), rings)
+            self._through([rows] * batch, {"speech": torch.zeros(batch, 0, 1)}, rings)
             rings.keep([[True] * len(rows)] * batch)
         return state
 
@@ -87,7 +87,9 @@ class Hearing:
         while any(passes):
             asked = [[row.stream in self.places for row in rows] for rows in passes]
             ours = [tuple(compress(rows, keep)) for rows, keep in zip(passes, asked, strict=True)]
-            scores = self._through(ours, speech, state.rings)
+            now, ended = [cursor.now for cursor in cursors], [last.ended for last in since]
+            given = {"speech": speech} | self.network.shown(sounds, now, ended)
+            scores = self._through(ours, given, state.rings)
             stored: list[list[bool]] = []
             for number, rows in enumerate(passes):
                 kept: list[bool] = []
@@ -104,12 +106,12 @@ class Hearing:
             state.rings.keep(stored)
         return said, HearingState(cursors=tuple(cursors), since=tuple(since), rings=state.rings, sounds=sounds)
 
-    def _through(self, passes: Sequence[Rows], speech: Tensor, rings: Rings) -> dict[int, Tensor]:
+    def _through(self, passes: Sequence[Rows], given: dict[str, Tensor], rings: Rings) -> dict[int, Tensor]:
         """The scores of each session that is asked."""
         tokens = gather(self.layout, passes)
         if not tokens:
             return {}
-        states = self.network.backbone(self.network.embed(tokens, {"speech": speech}), tokens, rings)
+        states = self.network.backbone(self.network.embed(tokens, given), tokens, rings)
         scores = self.network.answers(states, tokens).get("heard")
         if scores is None:
             return {}

@@ -6,7 +6,7 @@ modulo 16; text gets nothing, so that the language model reads what it was train
 for every slot, and the states from which the flow head draws a chunk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -37,6 +37,7 @@ from stretto.think.sounds import SOUNDS
 from stretto.think.table import BorrowedTable, TokenTable, scores
 from stretto.think.text import Text, load_text
 from stretto.think.tokens import Tokens
+from stretto.think.unwritten import Unwritten
 
 PLAYBACK = 3
 """Numbers that say what is being played: speaking or not, seconds queued, words heard of it (in tens)."""
@@ -112,6 +113,7 @@ class Network(nn.Module, Configurable):
                 self.tables[name] = BorrowedTable(vocabulary, narrow, lender, lent, config.spelled)  # type: ignore[arg-type]
         self.ear: WhisperEncoder = config.ear.build()
         self.adapter: SpeechAdapter | GrainAdapter = _adapter(config, width[self.layout["speech"].expert]).build()
+        self.unwritten = self._unwritten(width)
         self.eye: ConvTokens | EfficientNetTokens = config.eye.build()
         self.head: FlowHead = config.head.build()
         self.proprio = NumberEmbedding(config.proprio, width["action"])
@@ -141,6 +143,7 @@ class Network(nn.Module, Configurable):
             here = some.take(slice(places.index(place), places.index(place) + places.count(place)))
             if stream.is_slot:
                 part = self.tables[stream.predicts].embed(here.id)  # type: ignore[operator]
+                part = part + given[stream.name] if stream.name in given else part
             elif stream.has_ids:
                 part = self.tables["text"].embed(here.id)  # type: ignore[operator]
             elif stream.name == "chunk":
@@ -172,6 +175,23 @@ class Network(nn.Module, Configurable):
             for (name, _), part in zip(slots, joint.split([state.shape[1] for _, state in slots], dim=1), strict=True):
                 found[name] = part.index_fill(-1, self._never[name], float("-inf"))
         return found
+
+    def shown(self, sounds: Tensor | None, ticks: Sequence[int], ended: Sequence[int]) -> dict[str, Tensor]:
+        """What is given to `embed` for the heard slots of sessions: the sounds that they have not written, where sounds
+        are read. `sounds` of the last ticks, `ticks`: the last one of each, `ended`: the frame behind the last word."""
+        if self.unwritten is None or sounds is None:
+            return {}
+        return {"heard": self.unwritten.now(sounds, torch.tensor(ticks), torch.tensor(ended))}
+
+    def _unwritten(self, width: Mapping[str, int]) -> Unwritten | None:
+        """What shows the heard slot sounds, where they are read; of the ticks carried on one less, so that it is known
+        what was before the first frame."""
+        if not isinstance(self.adapter, GrainAdapter):
+            return None
+        c, frames = self.adapter.sounds.config, self.config.ear.tick_frames
+        wide = width[self.layout["heard"].expert]
+        unwritten: Unwritten = Unwritten.Config(kinds=c.kinds, ticks=c.ticks - 1, frames=frames, width=wide).build()
+        return unwritten
 
     @torch.no_grad()
     def begin_silent(self, name: str, score: float) -> None:

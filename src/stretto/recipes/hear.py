@@ -18,9 +18,9 @@
     stretto train hear --size debug --out out/try                      seconds: does it run?
 
 Where there is neither sound nor a speech engine nor a language model (a bare machine with a GPU), a folder with
-`kit.safetensors` and shards is enough for the listening expert:
+`kit.safetensors` and shards is enough for the listening expert, but for the sessions that nobody spoke:
 
-    stretto train hear --out DIR --minutes 9 --set batches.size=64 --set loop.lr=0.002
+    stretto train hear --out DIR --minutes 9 --set batches.size=64 --set loop.lr=0.002 --set batches.unspoken=0
 
 and the same command without `--minutes`, on the first machine, writes the checkpoint from what came back
 (DIR/listener/state.safetensors). Hours are reckoned from what one step, one tick and one clip cost (docs/log.md).
@@ -45,6 +45,8 @@ from stretto.data.clip_plan import Plans
 from stretto.data.corpus import Corpus, make
 from stretto.data.hearing import Sessions as Packed
 from stretto.data.voices import speakers
+from stretto.listen.encoders.settled import Settled
+from stretto.think.text import load_text
 from stretto.train.device import choose
 from stretto.train.hear import SOUNDS, Hear, is_trained
 from stretto.train.hear_batches import Batches, Sessions
@@ -52,6 +54,7 @@ from stretto.train.hear_features import Job, make_shards
 from stretto.train.hear_kit import Kit, alone, kit_of, load_kit, put, save_kit
 from stretto.train.loop import Loop
 from stretto.train.schedule import Schedule
+from stretto.train.unspoken import Unspoken
 
 Say = Callable[[str], None]
 WAYS = {"listener": "-listener", "language": ""}
@@ -112,6 +115,7 @@ class HearTraining(Configurable):
         seed: int = 0
         sessions: Packed.Config = field(default_factory=Packed.Config)
         batches: Batches.Config = field(default_factory=Batches.Config)
+        unspoken: Unspoken.Config = field(default_factory=Unspoken.Config)
         stage: Hear.Config = field(default_factory=Hear.Config)
         loop: Loop.Config = field(
             default_factory=lambda: Loop.Config(
@@ -256,7 +260,11 @@ class HearTraining(Configurable):
             begin_with(network, self.config.begin)
         system = network.text.encode(SYSTEM, special=True) if network.text else [1]
         drawn = replace(self.config.batches, seed=self.config.seed, size=self.config.batches.size // parts, parts=parts)
-        batches = drawn.build(network.layout, train, system)
+        frames = Settled.of(whole.ear) if whole.grain else None
+        unspoken = None
+        if frames and whole.language and drawn.unspoken:
+            unspoken = self.config.unspoken.build(load_text(whole.language), frames, train.ticks, kit_close(whole))
+        batches = drawn.build(network.layout, train, system, frames, unspoken)
         return self.config.stage.build(network, batches, held, choose().name, kit.words if kit else None)
 
     def checkpoint(self, folder: Path, whole: Network.Config, trained: dict[str, Tensor], say: Say) -> Path:

@@ -11,7 +11,7 @@ Source: spelling beside whole words in direct acoustics-to-word models (Audhkhas
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from stretto.think.sounds import SOUNDS, sounds_of
@@ -56,3 +56,10 @@ def _signs(word: str, alphabet: str) -> list[int]:
     at = (_FRONT + _BACK) * count
     places += [at + kind for kind in kinds if kind < len(alphabet)]
     return [*places, at + len(alphabet) + min(len(word), _LONGEST - 1)]
+
+
+def twins(spelled: Sequence[bytes]) -> Int64[Tensor, " tokens"]:
+    """For every token the one that differs by a space before it alone and sounds the same, or itself."""
+    number = {raw: token for token, raw in enumerate(spelled)}
+    others = (raw[1:] if raw[:1] == b" " else b" " + raw for raw in spelled)
+    return torch.tensor([number.get(other, token) for token, other in enumerate(others)], dtype=torch.int64)

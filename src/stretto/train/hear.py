@@ -4,13 +4,16 @@ Two ways, one setting apart. With a listening expert (layout `listener200`) that
 matrices are trained and nothing of the language model is computed. Without (layout `tick200`), adapters on the language
 expert learn to read. Either way the loss is the cross-entropy of every ask against what is right given what was fed
 back (train/hear_batches.py), nothing weighted by `silence`; in some of the steps a part of what is fed back is the
-model's own best guess of a pass without gradient. Beside it, weighted by `sounds`, the sounds of each word are read
-from what speech becomes (train/hear_sounds.py), and, weighted by `quiet`, none where nobody speaks. And, weighted by
-`signs`, each letter and sound of a token that is due is told apart from others in its place by the weights that score
-tokens (think/spelling.py): many small answers a word.
+model's own best guess of a pass without gradient. Where sounds are read, each ask is shown those that are not written
+(think/unwritten.py); some sessions are told by nothing else, and some of these nobody spoke (train/unspoken.py).
 
-Scores are over all tokens that the corpora have and `negatives` others drawn anew each step, because the whole table of
-49 152 rows would cost more than the expert; 0 takes the whole table.
+Beside it, weighted by `sounds`, the sounds of each word are read from what speech becomes (train/hear_sounds.py), and,
+weighted by `quiet`, none where nobody speaks. And, weighted by `signs`, each letter and sound of a token that is due is
+told apart from others in its place by the weights that score tokens (think/spelling.py): many small answers a word.
+
+Scores are over all tokens that the corpora have, those that are due, each also with or without the space before it, and
+`negatives` others drawn anew each step, because the whole table of 49 152 rows would cost more than the expert; 0 takes
+the whole table.
 
 Logs `loss`; `sounds_grains` and `sounds_states`, the loss of a sound by where it is read; `quiet`, that of no sound;
 `recall` and `precision` of hearing a token at an ask, whichever it is (begin-of-word decisions, from step 1 on);
@@ -34,20 +37,21 @@ from stretto.data.hearing_score import errors_of
 from stretto.data.talk_style import plain
 from stretto.listen.encoders.grains import GrainAdapter
 from stretto.listen.encoders.settled import Settled
-from stretto.listen.encoders.sound_readout import SoundReadout
 from stretto.nn.attention import bias_of
 from stretto.think.backbone import Sight, Sights
-from stretto.think.sounds import SOUNDS as KINDS
-from stretto.think.spelling import PLACES
+from stretto.think.spelling import PLACES, twins
 from stretto.think.table import BorrowedTable
 from stretto.think.tokens import Tokens
 from stretto.think.visibility import Rule
 from stretto.train.hear_batches import Batch, Batches, Sessions
-from stretto.train.hear_sounds import loss_of_quiet, loss_of_sounds, spoken
+from stretto.train.hear_sounds import loss_of_quiet, loss_of_sounds, readout_of, spoken
+
+Given = Mapping[str, Tensor]
 
 LISTENING = (
     "backbone.experts.listening.",
     "adapter.",
+    "unwritten.",
     "tables.heard.",
     "place.speech",
     "place.heard",
@@ -77,15 +81,17 @@ class Hear(Configurable):
     class Config(BaseConfig):
         """`silence`: weight of an ask to which nothing is the answer. `own`: share of steps with the model's own words
         fed back, in `owned` of the places. `negatives`: see above. `held`: sessions of a validation, `together` at
-        once. `blur`: noise on the ear's features, in units of each channel's spread. `sounds`, `quiet`,
-        `signs`: weights of their losses.
+        once. `blur`: noise on the ear's features, in units of each channel's spread. `deaf`: share of
+        sessions whose speech is told by sounds alone, beside those that nobody spoke. `sounds`, `quiet`, `signs`:
+        weights of their losses.
         """
 
         silence: float = 0.6
         own: float = 0.1
         owned: float = 0.5
-        negatives: int = 1_024
+        negatives: int = 3_072
         blur: float = 0.1
+        deaf: float = 0.15
         sounds: float = 0.5
         quiet: float = 0.2
         signs: float = 0.3
@@ -108,7 +114,7 @@ class Hear(Configurable):
         network.to(self.device)
         self.expert = batches.expert
         self.frames = Settled.of(network.config.ear)
-        self.sounds = readout_of(network, self.expert).to(self.device)
+        self.sounds = readout_of(network.backbone.config.experts[self.expert].width, self.frames).to(self.device)
         self.vocabulary = network.layout["heard"].predicts
         self.size = network.layout.vocabularies[self.vocabulary].table.size
         self.rule = Rule(network.layout)
@@ -116,6 +122,7 @@ class Hear(Configurable):
             setattr(self.rule, name, getattr(self.rule, name).to(self.device))
         known = torch.from_numpy(batches.sessions.tokens()).unique()
         self.known = torch.cat([known, torch.tensor([batches.close])]).unique()
+        self.twins = twins(network.layout.vocabularies[self.vocabulary].table.spelled)
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """The hearing half, and the readout of sounds."""
@@ -133,17 +140,20 @@ class Hear(Configurable):
         targets = batch.targets.to(self.device)
         among, targets = self._among(targets, generator)
         sights = self.sights(tokens)
-        speech, chances = self.hear(self._blurred(batch.features, generator))
+        deaf = self._deaf(batch, generator)
+        speech, chances = self.hear(self._blurred(batch.features, generator), deaf)
+        given = {"speech": speech} | self.shown(batch, chances)
         if torch.rand((), generator=generator, device=generator.device) < c.own:
-            tokens = self._own(tokens, speech.detach(), sights, among, generator)
-        states = self.states(tokens, speech, sights)
+            tokens = self._own(tokens, given, sights, among, generator)
+        states = self.states(tokens, given, sights)
         scores = self.scores(tokens, states, among)
         asked, wanted = scores[targets >= 0], targets[targets >= 0]
         nothing = len(among) + self.batches.nothing - self.size
         weight = torch.where(wanted == nothing, c.silence, 1.0)
         loss = (F.cross_entropy(asked, wanted, reduction="none") * weight).sum() / weight.sum()
         signs = self._signs(tokens, states, batch.targets.to(self.device))
-        sounds, quiet = self._sounds(batch, states[:, tokens.stream == self.network.layout.index["speech"]], chances)
+        spoke = states[:, tokens.stream == self.network.layout.index["speech"]]
+        sounds, quiet = self._sounds(batch, spoke, chances, deaf)
         best = asked.detach().argmax(-1)
         said, due = best != nothing, wanted != nothing
         both = (said & due).sum()
@@ -156,18 +166,40 @@ class Hear(Configurable):
             "right": ((best == wanted) & due).sum() / due.sum().clamp(min=1),
         }
 
-    def hear(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Embeddings of speech, and, where grains are read by themselves, the chances of sounds in all frames."""
+    def _deaf(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """Of which sessions only the sounds are told: of those that nobody spoke, and of some others."""
+        if self.network.unwritten is None:
+            return torch.zeros_like(batch.unspoken, device=self.device)
+        drawn = torch.rand(len(batch.unspoken), generator=generator, device=generator.device) < self.config.deaf
+        return (batch.unspoken.to(drawn.device) | drawn).to(self.device)
+
+    def hear(self, features: Tensor, deaf: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Embeddings of speech, and, where grains are read by themselves, the chances of sounds in all frames.
+
+        Of `deaf` sessions the embeddings are those of nothing; their sounds are read all the same.
+        """
         adapter = self.network.adapter
         if not isinstance(adapter, GrainAdapter):
             return adapter(features), None
         found = adapter.read(features)
-        return adapter.join(found), adapter.sounds(found).flatten(1, 2)
+        hears = found if deaf is None else found * (~deaf)[:, None, None, None]
+        return adapter.join(hears), adapter.sounds(found).flatten(1, 2)
 
-    def states(self, tokens: Tokens, speech: Tensor, sights: Sights) -> Tensor:
-        """Last states of all tokens (batch, tokens, width), when speech is embedded so."""
+    def shown(self, batch: Batch, chances: Tensor | None) -> dict[str, Tensor]:
+        """What is given for the asks: the sounds that each has not written, where sounds are read."""
+        if self.network.unwritten is None or chances is None:
+            return {}
+        if batch.chances is not None:
+            told = batch.unspoken[:, None, None].to(self.device)
+            chances = torch.where(told, batch.chances.to(self.device), chances)
+        heard = batch.tokens.stream == self.network.layout.index["heard"]
+        tick = batch.tokens.tick[:, heard].to(self.device)
+        return {"heard": self.network.unwritten(chances, batch.written.to(self.device), tick)}
+
+    def states(self, tokens: Tokens, given: Given, sights: Sights) -> Tensor:
+        """Last states of all tokens (batch, tokens, width); `given`: embeddings of speech, and what asks are shown."""
         network, name = self.network, self.expert
-        inputs = network.embed({name: tokens}, {"speech": speech})
+        inputs = network.embed({name: tokens}, given)
         wide = torch.float64 if network.query.dtype == torch.float64 else torch.float32
         turns = {name: network.backbone.turns(name, tokens, wide)}
         return network.backbone.through(inputs, sights, turns, _Own(name))[name]
@@ -200,15 +232,21 @@ class Hear(Configurable):
             among = torch.arange(self.size, device=self.device)
         else:
             drawn = torch.randint(self.size, (c.negatives,), generator=generator, device=generator.device)
-            among = torch.cat([self.known.to(self.device), drawn.to(self.device)]).unique()
+            due = targets[(targets >= 0) & (targets < self.size)]
+            alike = self.twins[due.cpu()].to(self.device) if len(self.twins) else due
+            among = torch.cat([self.known.to(self.device), drawn.to(self.device), due, alike]).unique()
         ours = targets - self.size + len(among)
         theirs = torch.searchsorted(among, targets.clamp(0, self.size - 1))
         return among, torch.where(targets < 0, -1, torch.where(targets < self.size, theirs, ours))
 
-    def _sounds(self, batch: Batch, states: Tensor, chances: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
+    def _sounds(
+        self, batch: Batch, states: Tensor, chances: Tensor | None, deaf: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor]:
         """The loss of a sound, by where it is read (the same words in the same frames); that of no sound."""
         words = spoken(batch.words, self.frames, self.batches.sessions.ticks).to(self.device)
-        found = {"states": loss_of_sounds(self.sounds_of(states), words)}
+        audible = [[] if one else some for one, some in zip(deaf.tolist(), batch.words, strict=True)]
+        heard = spoken(audible, self.frames, self.batches.sessions.ticks).to(self.device)
+        found = {"states": loss_of_sounds(self.sounds_of(states), heard)}
         if chances is None:
             return found, states.sum() * 0
         return found | {"grains": loss_of_sounds(chances, words)}, loss_of_quiet(chances, words)
@@ -230,9 +268,9 @@ class Hear(Configurable):
         return -torch.stack(lost).sum() / torch.stack([right[:, place].sum() for place in PLACES]).sum()
 
     @torch.no_grad()
-    def _own(self, tokens: Tokens, speech: Tensor, sights: Sights, among: Tensor, generator: torch.Generator) -> Tokens:
+    def _own(self, tokens: Tokens, given: Given, sights: Sights, among: Tensor, generator: torch.Generator) -> Tokens:
         """The tokens with some of what is fed back replaced by what the model would have heard there."""
-        scores = self.scores(tokens, self.states(tokens, speech, sights), among)
+        scores = self.scores(tokens, self.states(tokens, given, sights), among)
         guess = scores[..., : len(among)].argmax(-1)  # a token, whether or not it would have kept silent
         heard = tokens.stream == self.network.layout.index["heard"]
         ids = tokens.id[:, heard]
@@ -319,15 +357,6 @@ class Hear(Configurable):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{step:06}.txt").write_text("\n".join(lines))
         return {}
-
-
-def readout_of(network: Network, expert: str) -> SoundReadout:
-    """What reads sounds from the last states of speech."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        width, frames = network.backbone.config.experts[expert].width, Settled.of(network.config.ear)
-        readout = SoundReadout.Config(width=width, settled=frames.settled, each=frames.each, kinds=len(KINDS))
-        return readout.build()
 
 
 class _Own:

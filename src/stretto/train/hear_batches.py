@@ -1,9 +1,9 @@
 """Sessions as token batches for hearing: what is fed back is not always what should have been heard.
 
-A model that runs freely makes mistakes that no transcript has: it is late, early, wrong, leaves a token out, adds one.
-So each visit to a session draws such a history, and the target of every ask is what is right *given that history*: the
-next token that is due and has not been heard yet, else nothing (a dynamic oracle: Goldberg & Nivre 2012). A token that
-was heard early is not due again; one that is late stays due.
+A model that runs freely makes mistakes that no transcript has: it is late, early, wrong, adds a token. So each
+visit to a session draws such a history, and the target of every ask is what is right *given that history*: the next
+token that is due and has not been heard yet, else nothing (a dynamic oracle: Goldberg & Nivre 2012). A token that was
+heard early is not due again; one that is late stays due. Now and then the session is another one, which nobody spoke.
 
     tick     4      5          6       7
     due             The        cat             sat
@@ -31,20 +31,27 @@ from stretto.core.config import Configurable
 from stretto.core.errors import StrettoError
 from stretto.core.rng import generator
 from stretto.data.hearing_shards import Label, Shard
+from stretto.listen.encoders.settled import Settled
 from stretto.think.cursor import RANKS
 from stretto.think.layout import TEXT, Layout
 from stretto.think.tokens import Tokens
+from stretto.train.unspoken import Spoken, Unspoken
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """`features` (batch, ticks * embeddings, width); `targets` (batch, asks), -1 for padding; `words`: per session
-    [word, start, end]."""
+    """`features` (batch, ticks * embeddings, width); `targets` (batch, asks), -1 for padding; `words`: per session of
+    the features [word, start, end]; `written` (batch, asks): the frame behind the last word that is written.
+    `unspoken` (batch,): where tokens are those of other words, told by `chances` (batch, frames, sounds) alone.
+    """
 
     features: Tensor
     tokens: Tokens
     targets: Tensor
     words: Sequence[Sequence[Any]]
+    written: Tensor
+    unspoken: Tensor
+    chances: Tensor | None
 
 
 class Sessions:
@@ -87,8 +94,8 @@ class Sessions:
 
 @dataclass(frozen=True)
 class Asks:
-    """One session as it is asked: a row an ask (tick, nth, id, text, number, open, ordinal, stored, target); per tick
-    the number of its first pass, the text position and how many tokens were heard before it."""
+    """One session as it is asked: a row an ask (tick, nth, id, text, number, open, ordinal, stored, target, written);
+    per tick the number of its first pass, the text position and how many tokens were heard before it."""
 
     rows: np.ndarray
     ticks: np.ndarray
@@ -100,22 +107,32 @@ class Batches(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`size` sessions a batch, `parts` batches a step. Shares of what is fed back: `late`, `wrong` (another token),
-        `missed` (left out), `early` (of ticks before a token is due), `extra` (a token that is nowhere, of silent
-        asks), `dropped` (the slot shows its marker instead). `clean`: share of sessions with none of it.
+        `early` (of ticks before a token is due), `extra` (a token that is nowhere, of silent asks), `dropped` (the slot
+        shows its marker instead). `clean`: share of sessions with none of it. `unspoken`: share of sessions that nobody
+        spoke, where sounds are read (train/unspoken.py).
         """
 
         size: int = 4
         parts: int = 1
-        late: float = 0.12
+        late: float = 0.2
         wrong: float = 0.08
-        missed: float = 0.04
         early: float = 0.08
         extra: float = 0.004
         dropped: float = 0.1
         clean: float = 0.2
+        unspoken: float = 0.5
         seed: int = 0
 
-    def __init__(self, config: Config, layout: Layout, sessions: Sessions, system: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        config: Config,
+        layout: Layout,
+        sessions: Sessions,
+        system: Sequence[int] = (),
+        frames: Settled | None = None,
+        unspoken: Unspoken | None = None,
+    ) -> None:
+        """`frames`: where the sounds of a word are read, if any. `unspoken` draws sessions that nobody spoke."""
         self.config, self.layout, self.sessions = config, layout, sessions
         heard = layout["heard"]
         self.expert = heard.expert
@@ -127,6 +144,8 @@ class Batches(Configurable):
         self.on_text = heard.counter == TEXT
         pool = sessions.tokens()
         self.pool = pool[pool != self.close]
+        self.spelled = layout.vocabularies[heard.predicts].table.spelled
+        self.frames, self.unspoken = frames, unspoken
 
     def __call__(self, *index: int | str) -> Batch:
         """The batch of that index. An epoch visits every session once."""
@@ -143,17 +162,38 @@ class Batches(Configurable):
 
     def of(self, numbers: Sequence[int], rng: np.random.Generator | None) -> Batch:
         """These sessions; without a generator as they should be heard."""
-        asks = [self.asks(self.sessions.labels[number], self.sessions.ticks, rng) for number in numbers]
+        told = [self._told(rng) for _ in numbers]
+        words = [self.sessions.words[number] for number in numbers]
+        labels = [some[0] if some else self.sessions.labels[at] for at, some in zip(numbers, told, strict=True)]
+        ends = [self._ends(now, some[1] if some else said) for now, some, said in zip(labels, told, words, strict=True)]
+        asks = [self.asks(now, self.sessions.ticks, rng, some) for now, some in zip(labels, ends, strict=True)]
+        chances = [some[2] for some in told if some]
         return Batch(
             features=self.sessions.features(numbers).flatten(1, 2),
             tokens=self._tokens(asks),
             targets=_padded([some.rows[:, 8] for some in asks], -1),
-            words=[self.sessions.words[number] for number in numbers],
+            words=words,
+            written=_padded([some.rows[:, 9] for some in asks], 0),
+            unspoken=torch.tensor([some is not None for some in told]),
+            chances=torch.stack([some[2] if some else 0 * chances[0] for some in told]) if chances else None,
         )
 
-    def asks(self, labels: Sequence[Label], ticks: int, rng: np.random.Generator | None) -> Asks:
-        """One session under one history."""
+    def _told(self, rng: np.random.Generator | None) -> tuple[list[Label], list[Spoken], Tensor] | None:
+        """A session that nobody spoke, now and then."""
+        if rng is None or self.unspoken is None or rng.random() >= self.config.unspoken:
+            return None
+        return self.unspoken(rng)
+
+    def _ends(self, labels: Sequence[Label], words: Sequence[Any]) -> list[int]:
+        """For every label of a session the frame behind its sounds; -1 for what has none."""
+        return ends_of(labels, words, self.spelled, self.frames) if self.frames else []
+
+    def asks(
+        self, labels: Sequence[Label], ticks: int, rng: np.random.Generator | None, ends: Sequence[int] = ()
+    ) -> Asks:
+        """One session under one history. `ends`: the frame behind the sounds of each label."""
         c = self.config
+        written = 0
         noisy = rng is not None and rng.random() >= c.clean
         luck = rng.random((2 * ticks, 3)) if rng is not None and noisy else np.ones((2 * ticks, 3))
         rows: list[tuple[int, ...]] = []
@@ -165,11 +205,14 @@ class Batches(Configurable):
                 due = at < len(labels) and labels[at][0] <= tick
                 target = labels[at][1] if due else self.nothing
                 u, v, w = luck[2 * tick + nth] if nth < 2 else (1.0, 1.0, 1.0)
+                before = at
                 said, at = self._history(labels, at, tick, target, u, w, rng)
                 shown = self.marker if pending < 0 or v < c.dropped else pending
                 opened = int(pending >= 0 or not self.on_text)
                 spoke = said != self.nothing
-                rows.append((tick, nth, shown, text, number, opened, heard, int(spoke), target))
+                rows.append((tick, nth, shown, text, number, opened, heard, int(spoke), target, written))
+                if spoke and at > before and ends:
+                    written = max(written, ends[before])
                 number += 1
                 if not spoke:
                     break
@@ -195,8 +238,6 @@ class Batches(Configurable):
             return self.nothing, at
         if u < c.late + c.wrong and target != self.close:
             return int(self.pool[int(w * len(self.pool))]), at + 1
-        if u < c.late + c.wrong + c.missed:
-            return self.nothing, at + 1
         return target, at + 1
 
     def _tokens(self, asks: Sequence[Asks]) -> Tokens:
@@ -273,6 +314,28 @@ class Batches(Configurable):
             valid=valid,
             source=torch.where(valid, torch.arange(nth.shape[1]).expand_as(nth), -1),
         )
+
+
+def ends_of(labels: Sequence[Label], words: Sequence[Any], spelled: Sequence[bytes], frames: Settled) -> list[int]:
+    """For every label the frame behind its sounds, a share of its word where a word has several; -1 for what has none,
+    and for all where the labels are not these words'.
+    """
+    groups: list[list[int]] = []
+    for place, (_, token) in enumerate(labels):
+        raw = spelled[token] if token < len(spelled) else b""
+        if raw[:1] == b" ":
+            groups.append([place])
+        elif groups and raw[:1].isalnum() | (raw[:1] == b"'"):
+            groups[-1].append(place)
+    ends = [-1] * len(labels)
+    if len(groups) != len(words):
+        return ends
+    for places, (_, start, end) in zip(groups, words, strict=True):
+        first, count = frames.span(start, end)
+        letters = np.cumsum([len(spelled[labels[place][1]].strip()) for place in places])
+        for place, share in zip(places, letters / letters[-1], strict=True):
+            ends[place] = first + round(count * share)
+    return ends
 
 
 @functools.lru_cache(maxsize=4)

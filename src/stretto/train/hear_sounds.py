@@ -24,10 +24,21 @@ from torch import Tensor, nn
 
 from stretto.data.talk_style import plain
 from stretto.listen.encoders.settled import Settled
+from stretto.listen.encoders.sound_readout import SoundReadout
 from stretto.think.sounds import SOUNDS, sounds_of
 
 MARGIN = 3
 """Frames beside a word in which it may still sound."""
+
+
+def readout_of(width: int, frames: Settled) -> SoundReadout:
+    """What reads sounds from last states of that width, the same whenever training begins."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        readout: SoundReadout = SoundReadout.Config(
+            width=width, settled=frames.settled, each=frames.each, kinds=len(SOUNDS)
+        ).build()
+        return readout
 
 
 @dataclass(frozen=True, kw_only=True)

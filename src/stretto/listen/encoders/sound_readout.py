@@ -33,7 +33,7 @@ class SoundReadout(nn.Module, Configurable):
         settled: int = 5
         each: int = 2
         kinds: int = 43
-        ticks: int = 6
+        ticks: int = 7
 
         def __post_init__(self) -> None:
             for name in ("width", "settled", "each", "kinds", "ticks"):
