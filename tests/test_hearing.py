@@ -256,7 +256,7 @@ def test_batches_are_what_the_cursor_writes_and_gather_makes(shards, kind):
 
 def test_the_target_is_what_is_due_and_not_yet_heard_whatever_is_fed_back(shards):
     """Read back from what was fed: a token is a target until it, or something in its place, has been heard."""
-    _, sessions, batches = made(shards, late=0.4, wrong=0.0, early=0.4, extra=0.0, dropped=0.0, clean=0.0)
+    _, sessions, batches = made(shards, late=0.4, wrong=0.0, missed=0.0, early=0.4, extra=0.0, dropped=0.0, clean=0.0)
     late = early = 0
     for number, labels in enumerate(sessions.labels[:4]):
         at = 0
@@ -267,6 +267,14 @@ def test_the_target_is_what_is_due_and_not_yet_heard_whatever_is_fed_back(shards
             at += int(spoke)
     assert late
     assert early
+
+
+def test_a_word_that_is_left_out_is_due_for_some_ticks_and_then_the_next_one(shards):
+    _, _, batches = made(shards, late=0.0, wrong=0.0, missed=1.0, early=0.0, extra=0.0, clean=0.0)
+    rows = batches.asks([(3, 11), (5, 12), (6, batches.close)], 14, np.random.default_rng(0)).rows
+    due = [(int(tick), int(target)) for tick, *_, target, _ in rows if target != batches.nothing]
+    assert due == [(tick, 11) for tick in range(3, 7)] + [(tick, 12) for tick in range(7, 9)] + [(9, batches.close)]
+    assert next(int(row[7]) for row in rows if row[0] == 9) == 1, "the end of a turn is always written"
 
 
 def test_the_same_step_has_the_same_batch_and_an_epoch_every_session_once(shards):

@@ -1,9 +1,10 @@
 """Sessions as token batches for hearing: what is fed back is not always what should have been heard.
 
-A model that runs freely makes mistakes that no transcript has: it is late, early, wrong, adds a token. So each
-visit to a session draws such a history, and the target of every ask is what is right *given that history*: the next
-token that is due and has not been heard yet, else nothing (a dynamic oracle: Goldberg & Nivre 2012). A token that was
-heard early is not due again; one that is late stays due. Now and then the session is another one, which nobody spoke.
+A model that runs freely makes mistakes that no transcript has: it is late, early, wrong, leaves words out, adds some.
+So each visit to a session draws such a history, and the target of every ask is what is right *given that history*: the
+next token that is due and has not been heard yet, else nothing (a dynamic oracle: Goldberg & Nivre 2012). A token that
+was heard early is not due again; one that is late stays due for some ticks, then the next one is. Now and then the
+session is another one, which nobody spoke.
 
     tick     4      5          6       7
     due             The        cat             sat
@@ -101,21 +102,26 @@ class Asks:
     ticks: np.ndarray
 
 
+PATIENCE = 4
+"""Ticks after which a word that has not been heard is not due any more."""
+
+
 class Batches(Configurable):
     """Draws batches: which sessions, with which history."""
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`size` sessions a batch, `parts` batches a step. Shares of what is fed back: `late`, `wrong` (another token),
-        `early` (of ticks before a token is due), `extra` (a token that is nowhere, of silent asks), `dropped` (the slot
-        shows its marker instead). `clean`: share of sessions with none of it. `unspoken`: share of sessions that nobody
-        spoke, where sounds are read (train/unspoken.py).
+        `missed` (a word that is never heard), `early` (of ticks before a token is due), `extra` (a token that is
+        nowhere, of silent asks), `dropped` (the slot shows its marker instead). `clean`: share of sessions with none of
+        it. `unspoken`: share of sessions that nobody spoke, where sounds are read (train/unspoken.py).
         """
 
         size: int = 4
         parts: int = 1
         late: float = 0.2
         wrong: float = 0.08
+        missed: float = 0.04
         early: float = 0.08
         extra: float = 0.004
         dropped: float = 0.1
@@ -196,17 +202,23 @@ class Batches(Configurable):
         written = 0
         noisy = rng is not None and rng.random() >= c.clean
         luck = rng.random((2 * ticks, 3)) if rng is not None and noisy else np.ones((2 * ticks, 3))
+        left = self._left_out(labels, rng) if rng is not None and noisy else [False] * len(labels)
         rows: list[tuple[int, ...]] = []
         begins: list[tuple[int, int, int]] = []
         number, text, heard, pending, at = int(bool(self.system)), len(self.system), 0, -1, 0
         for tick in range(ticks):
             begins.append((number, text, heard))
+            while at < len(labels) and labels[at][0] + PATIENCE <= tick and labels[at][1] != self.close:
+                at += 1
             for nth in range(self.layout["heard"].most(tick)):
                 due = at < len(labels) and labels[at][0] <= tick
                 target = labels[at][1] if due else self.nothing
                 u, v, w = luck[2 * tick + nth] if nth < 2 else (1.0, 1.0, 1.0)
                 before = at
-                said, at = self._history(labels, at, tick, target, u, w, rng)
+                if due and left[at]:
+                    said = self.nothing
+                else:
+                    said, at = self._history(labels, at, tick, target, u, w, rng)
                 shown = self.marker if pending < 0 or v < c.dropped else pending
                 opened = int(pending >= 0 or not self.on_text)
                 spoke = said != self.nothing
@@ -221,6 +233,14 @@ class Batches(Configurable):
                 if said == self.close:
                     break
         return Asks(rows=np.array(rows, np.int64), ticks=np.array(begins, np.int64))
+
+    def _left_out(self, labels: Sequence[Label], rng: np.random.Generator) -> list[bool]:
+        """Which labels nothing is said for, whole words."""
+        found: list[bool] = []
+        for _, token in labels:
+            begins = not found or token >= len(self.spelled) or not self.spelled[token][:1].isalnum()
+            found.append(bool(rng.random() < self.config.missed) if begins else found[-1])
+        return [one and token != self.close for one, (_, token) in zip(found, labels, strict=True)]
 
     def _history(
         self, labels: Sequence[Label], at: int, tick: int, target: int, u: float, w: float,
