@@ -47,8 +47,8 @@ class Line:
 QUICK = Schedule.Config(warmup=2)
 
 
-def loop_of(folder, steps=12, **fields):
-    config = Loop.Config(steps=steps, log=1, validate=4, sample=6, accumulate=2, lr=1e-2, **fields, schedule=QUICK)
+def loop_of(folder, steps=12, log=1, **fields):
+    config = Loop.Config(steps=steps, log=log, validate=4, sample=6, accumulate=2, lr=1e-2, **fields, schedule=QUICK)
     return config.build(Line(), folder, Device("cpu", None, "test"), lambda text: None)
 
 
@@ -70,6 +70,15 @@ def test_a_training_that_was_killed_and_resumed_has_the_loss_curve_of_one_that_w
     assert rows(tmp_path / "cut") == rows(tmp_path / "whole")
     for name, weight in last.averaged.items():
         assert torch.equal(weight, loop_of(tmp_path / "whole").averaged[name])
+
+
+def test_after_a_cut_a_row_is_the_mean_of_the_steps_since(tmp_path):
+    loop_of(tmp_path / "each", steps=6).run()
+    loop_of(tmp_path / "cut", steps=6, log=3).run(until=4)
+    loop_of(tmp_path / "cut", steps=6, log=3).run()
+    each = [row["loss"] for row in rows(tmp_path / "each") if row["kind"] == "train"]
+    logged = [row["loss"] for row in rows(tmp_path / "cut") if row["kind"] == "train"]
+    assert logged == pytest.approx([sum(each[:3]) / 3, sum(each[4:]) / 2], rel=1e-4)
 
 
 def test_parts_computed_at_once_make_the_same_steps_as_one_after_the_other(tmp_path):

@@ -88,6 +88,7 @@ class Loop(Configurable):
         end = min(self.config.steps, self.config.steps if until is None else until)
         watch, saved, first = Stopwatch(), Stopwatch(), self.step
         sums: dict[str, float] = {}
+        told = self.step
         while self.step < end:
             if minutes is not None and watch.seconds() > 60 * minutes:
                 break
@@ -96,9 +97,10 @@ class Loop(Configurable):
             self.step += 1
             if self.config.log and self.step % self.config.log == 0:
                 rate = (self.step - first) / watch.seconds()
-                self._log("train", {name: value / self.config.log for name, value in sums.items()})
-                self._tell(sums, rate, end)
-                sums = {}
+                means = {name: value / (self.step - told) for name, value in sums.items()}
+                self._log("train", means)
+                self._tell(means, rate, end)
+                sums, told = {}, self.step
             self._look()
             if saved.seconds() > self.config.save_s:
                 self.save()
@@ -229,8 +231,8 @@ class Loop(Configurable):
         with (self.folder / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
 
-    def _tell(self, sums: Mapping[str, float], rate: float, end: int) -> None:
-        shown = {name: value / self.config.log for name, value in sums.items() if name != "lr"}
+    def _tell(self, means: Mapping[str, float], rate: float, end: int) -> None:
+        shown = {name: value for name, value in means.items() if name != "lr"}
         left = (end - self.step) / max(rate, 1e-9) / 60
         self.say(f"step {self.step} of {end}, {rate:.2f} steps/s, {left:.0f} min left: {_listed(shown)}")
 
