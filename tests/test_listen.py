@@ -188,7 +188,7 @@ def test_stop_is_heard(name, text):
     """The whole way: sound in ticks, voice activity, turn, words. The turn is over within 0.8 s of the word's end."""
     vad, turns = Silero.Config().build(), FixedSilence.Config().build()
     whisper = Whisper.Config().build()
-    speech = speaker(name).speak(text)
+    speech = speaker(name, still=True).speak(text)
     heard = mix([(0.0, silence(4.0)), (1.0, pad(at_rate(speech.sound), 0.0, 0.0))])
     vad_state, turn_state, found = vad.start(), turns.start(), []
     for tick in range(20):

@@ -393,8 +393,8 @@ def test_tick_by_tick_the_sounds_of_the_last_ticks_stand_beside_the_embeddings()
     for tick, some in enumerate(features.split(2, dim=1)):
         embeddings, last = adapter.step(some, last)
         assert torch.allclose(embeddings, whole[:, 2 * tick : 2 * tick + 2], atol=1e-6)
-        assert last.shape == (3, 6, 6, 5)
-        there = min(6, tick + 1)
+        assert last.shape == (3, 7, 6, 5)
+        there = min(7, tick + 1)
         assert torch.allclose(last[:, -there:], sounds[:, tick + 1 - there : tick + 1], atol=1e-6)
         assert (last[:, :-there].argmax(-1) == 0).all(), "before the first tick there was no sound"
 
