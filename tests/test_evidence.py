@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from stretto.agents.evidence import Evidence, Since, aligned, numbered, words_of
+from stretto.agents.evidence import Evidence, Since, aligned, words_of
 from stretto.agents.sizes import size
 from stretto.think.layout import TextTable
-from stretto.think.sounds import SOUNDS
+from stretto.think.sounds import SOUNDS, numbered
 from stretto.think.text import load_text
 
 TOKENS = (b" lay", b" leave", b" way", b"er", b".", b" stop", b" m", b"ug")

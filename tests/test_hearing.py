@@ -519,13 +519,13 @@ def test_letters_and_sounds_of_a_token_are_learned_in_their_places(shards):
     batches = Batches.Config(size=3, clean=1.0).build(network.layout, sessions, [1, 7])
     stage = stage_of(network, sessions, batches, signs=1.0, deaf=0.0)
     optimizer, lost = torch.optim.Adam(stage.parameters().values(), lr=1e-2), []
-    for step in range(60):
+    for step in range(120):
         loss, told = stage.loss(stage.batch(step, 0), torch.Generator().manual_seed(step))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         lost.append(float(told["signs"]))
-    assert np.mean(lost[-5:]) < 0.9 * lost[0]
+    assert np.mean(lost[-10:]) < 0.8 * lost[0]
     plain = stage_of(*made(shards)).loss(stage.batch(0, 0), torch.Generator().manual_seed(0))[1]
     assert float(plain["signs"]) == 0
 

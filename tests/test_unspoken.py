@@ -14,7 +14,7 @@ from stretto.think.sounds import SOUNDS, sounds_of
 from stretto.think.text import load_text
 from stretto.think.unwritten import Unwritten
 from stretto.train import unspoken
-from stretto.train.hear_batches import ends_of
+from stretto.train.hear_batches import Batches, ends_of
 from stretto.train.unspoken import Unspoken
 
 TICKS, CLOSE = 100, 2
@@ -83,8 +83,9 @@ def text():
     return load_text("smollm2-135m")
 
 
-def drawer(text, **config):
-    return Unspoken.Config(**config).build(text, Settled.of(size("tiny-listener").ear), TICKS, CLOSE)
+def drawer(text, delay=1, **config):
+    frames = Settled.of(size("tiny-listener").ear)
+    return Unspoken.Config(**config).build(text, frames, ticks=TICKS, close=CLOSE, tick_s=0.2, delay=delay)
 
 
 def read(chances):
@@ -113,13 +114,14 @@ def test_what_nobody_spoke_is_misread_now_and_then(text):
     assert float(chances.exp().max()) <= 1
 
 
-def test_words_are_due_a_tick_after_the_one_in_which_they_end(text):
+@pytest.mark.parametrize("delay", [1, 2])
+def test_words_are_due_some_ticks_after_the_one_in_which_they_end(text, delay):
     frames, spelled = Settled.of(size("tiny-listener").ear), [text.bytes_of(token) for token in range(text.size)]
     for seed in range(6):
-        labels, words, _ = drawer(text)(np.random.default_rng(seed))
+        labels, words, _ = drawer(text, delay)(np.random.default_rng(seed))
         assert labels == sorted(labels, key=lambda label: label[0])
         begins = [due for due, token in labels if spelled[token][:1] == b" "]
-        assert begins == [int(end / 0.2) + 1 for _, _, end in words]
+        assert begins == [int(end / 0.2) + delay for _, _, end in words]
         assert max(ends_of(labels, words, spelled, frames)) > 0, "every word has its labels"
         assert {token for _, token in labels} >= {CLOSE, text.encode(".")[0]}
 
@@ -131,5 +133,10 @@ def test_the_same_draw_is_the_same_session_and_settings_say_of_what(text):
     known = set(drawer(text).vocabulary)
     strings = drawer(text, strings=1.0)(np.random.default_rng(5))
     assert {word for word, _, _ in strings[1]} <= known
+
+
+def test_what_is_no_share_is_refused(text):
     with pytest.raises(StrettoError, match="strings and changed as shares"):
         drawer(text, strings=1.5)
+    with pytest.raises(StrettoError, match=r"Batches.Config.unspoken as a share, got 1.5"):
+        Batches.Config(unspoken=1.5)

@@ -31,7 +31,7 @@ from stretto.agents.network import Network
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.listen.encoders.grains import GrainAdapter
-from stretto.think.sounds import SOUNDS, sounds_of, whole_words
+from stretto.think.sounds import numbered, sounds_of, whole_words
 from stretto.think.text import Text
 
 NEVER = -1e9
@@ -103,7 +103,8 @@ class Evidence(Configurable):
         first = (tick + 1) * sounds.shape[1] - len(frames)
         goes_on = since.ended > first and bool(since.tokens) and not all(self.begins[token] for token in tokens)
         begin, before = max(first, since.began if goes_on else since.ended), since.tokens if goes_on else ()
-        rows = [self._rows(token, before) for token in tokens]
+        so_far = self._so_far(before)
+        rows = [self._rows(token, before, so_far) for token in tokens]
         fits, ends = aligned(
             frames[begin - first :], [np.array(row) for some in rows for row in some], self.config.beside
         )
@@ -118,12 +119,12 @@ class Evidence(Configurable):
     def _sounds(self, token: int) -> Sounds:
         return self.sounds[token] if token < len(self.sounds) else ()
 
-    def _rows(self, token: int, before: tuple[int, ...]) -> Sequence[Sounds]:
+    def _rows(self, token: int, before: tuple[int, ...], so_far: Sounds) -> Sequence[Sounds]:
         """All that a token may sound like, behind these tokens of the last word."""
         if not self.begins[token]:
-            return self.words.get((*before, token)) or [self._so_far(before) + self.sounds[token]]
+            return self.words.get((*before, token)) or [so_far + self.sounds[token]]
         rows = self.words.get((token,)) or [self.sounds[token]]
-        return [self._so_far(before) + row for row in rows] if before else rows
+        return [so_far + row for row in rows]
 
     def _so_far(self, tokens: tuple[int, ...]) -> Sounds:
         """How a word of these tokens sounds."""
@@ -146,11 +147,6 @@ def words_of(text: Text) -> dict[tuple[int, ...], list[Sounds]]:
         for count in range(1, len(tokens) + 1):
             found.setdefault(tokens[:count], set()).add(sounds)
     return {tokens: sorted(sounds) for tokens, sounds in found.items()}
-
-
-def numbered(sounds: str) -> Sounds:
-    """Numbers of sounds, from 1."""
-    return tuple(SOUNDS.index(sound) + 1 for sound in sounds)
 
 
 def aligned(

@@ -263,7 +263,8 @@ class HearTraining(Configurable):
         frames = Settled.of(whole.ear) if whole.grain else None
         unspoken = None
         if frames and whole.language and drawn.unspoken:
-            unspoken = self.config.unspoken.build(load_text(whole.language), frames, train.ticks, kit_close(whole))
+            text, close = load_text(whole.language), kit_close(whole)
+            unspoken = self.config.unspoken.build(text, frames, train.ticks, close, whole.ear.tick_s, self.config.delay)
         batches = drawn.build(network.layout, train, system, frames, unspoken)
         return self.config.stage.build(network, batches, held, choose().name, kit.words if kit else None)
 

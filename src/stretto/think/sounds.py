@@ -34,6 +34,15 @@ def sounds_of(word: str) -> str:
     return lexicon().get(word.strip().lower(), "")
 
 
+def numbered(sounds: str) -> tuple[int, ...]:
+    """The numbers of sounds, from 1; 0 is none.
+
+    >>> numbered("abb")
+    (1, 2, 2)
+    """
+    return tuple(SOUNDS.index(sound) + 1 for sound in sounds)
+
+
 def simple(ipa: str) -> str:
     """An IPA string by sounds alone.
 

@@ -36,7 +36,7 @@ from stretto.listen.encoders.settled import Settled
 from stretto.think.cursor import RANKS
 from stretto.think.layout import TEXT, Layout
 from stretto.think.tokens import Tokens
-from stretto.train.unspoken import Spoken, Unspoken
+from stretto.train.unspoken import Timed, Unspoken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +129,12 @@ class Batches(Configurable):
         unspoken: float = 0.5
         seed: int = 0
 
+        def __post_init__(self) -> None:
+            shares = ("late", "wrong", "missed", "early", "extra", "dropped", "clean", "unspoken")
+            wrong = [name for name in shares if not 0 <= getattr(self, name) <= 1]
+            if wrong:
+                raise StrettoError(f"Expected Batches.Config.{wrong[0]} as a share, got {getattr(self, wrong[0])}.")
+
     def __init__(
         self,
         config: Config,
@@ -184,7 +190,7 @@ class Batches(Configurable):
             chances=torch.stack([some[2] if some else 0 * chances[0] for some in told]) if chances else None,
         )
 
-    def _told(self, rng: np.random.Generator | None) -> tuple[list[Label], list[Spoken], Tensor] | None:
+    def _told(self, rng: np.random.Generator | None) -> tuple[list[Label], list[Timed], Tensor] | None:
         """A session that nobody spoke, now and then."""
         if rng is None or self.unspoken is None or rng.random() >= self.config.unspoken:
             return None

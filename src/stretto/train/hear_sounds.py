@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from stretto.data.talk_style import plain
 from stretto.listen.encoders.settled import Settled
 from stretto.listen.encoders.sound_readout import SoundReadout
-from stretto.think.sounds import SOUNDS, sounds_of
+from stretto.think.sounds import SOUNDS, numbered, sounds_of
 
 MARGIN = 3
 """Frames beside a word in which it may still sound."""
@@ -69,7 +69,7 @@ def spoken(sessions: Sequence[Sequence[Any]], frames: Settled, ticks: int) -> Sp
     for number, words in enumerate(sessions):
         last = 0
         for word, start, end in words:
-            found = [SOUNDS.index(sound) + 1 for sound in sounds_of(plain(str(word)))]
+            found = numbered(sounds_of(plain(str(word))))
             first, count = frames.span(start, end)
             last = max(last, first + count)
             quiet[number, max(0, first - MARGIN) : first + count + MARGIN] = False

@@ -6,7 +6,7 @@ laid out in time, and the readout's chances are made up as they would come of th
 be, now and then missing, doubtful or taken for one that is alike. All words of the vocabulary, and as many sentences as
 anybody can write, are learned so at no other cost than the training's.
 
-    labels, words, chances = Unspoken.Config().build(text, frames, ticks=100, close=2)(rng)
+    labels, words, chances = Unspoken.Config().build(text, frames, ticks=100, close=2, tick_s=0.2, delay=1)(rng)
 
 Source: text that is injected as an encoder's imagined states (Sainath et al. 2023, JOIST; Thomas et al. 2022). Needs:
 numpy, torch, a tokenizer. Does not know the network.
@@ -30,14 +30,14 @@ from stretto.data.talk_style import spoken_words
 from stretto.data.talk_wide import draw_from
 from stretto.data.talk_words import common
 from stretto.listen.encoders.settled import Settled
-from stretto.think.sounds import SOUNDS, sounds_of
+from stretto.think.sounds import SOUNDS, numbered, sounds_of
 from stretto.think.text import Text
 
 ALIKE = "pb kɡ fv sz θð ʃʒ mnŋ ɹlw tdɾʔ iɪᵻeɛ jiɪ əʌɐɑ ɑɔɐʌo uʊ æɛe ɚɜɹ".split()
 """Sounds that are taken for each other."""
 
-Spoken = tuple[str, float, float]
-"""A word, and the seconds in which it is spoken."""
+Timed = tuple[str, float, float]
+"""A word, and from when to when it would be spoken, in seconds."""
 
 MIXES = ("robot", "english", "spoken")
 SAYINGS = 3_000
@@ -77,7 +77,7 @@ class Unspoken(Configurable):
                 raise StrettoError("Expected strings and changed as shares of 0 to 1, pause_s of at least 0.")
 
     def __init__(
-        self, config: Config, text: Text, frames: Settled, ticks: int, close: int, tick_s: float = 0.2, delay: int = 1
+        self, config: Config, text: Text, frames: Settled, ticks: int, close: int, tick_s: float, delay: int
     ) -> None:
         """`frames`: where the readout finds a sound; `close` ends a turn; `delay`: ticks from the tick of a word's end
         to its label's."""
@@ -89,10 +89,10 @@ class Unspoken(Configurable):
         self.shares = np.cumsum(shares[known] / shares[known].sum())
         self.alike = [_alike(sound) for sound in SOUNDS]
 
-    def __call__(self, rng: np.random.Generator) -> tuple[list[Label], list[Spoken], Float[Tensor, "frames sounds"]]:
+    def __call__(self, rng: np.random.Generator) -> tuple[list[Label], list[Timed], Float[Tensor, "frames sounds"]]:
         """What is due when, the words and their times, and the logarithms of the readout's chances."""
         labels: list[Label] = []
-        said: list[Spoken] = []
+        said: list[Timed] = []
         chances = self._silence()
         now, pace = float(rng.uniform(0, 1.5)), float(np.exp(rng.normal(0, 0.15)))
         doubt = float(rng.choice([0.5, 1.0, 2.0]))
@@ -140,7 +140,7 @@ class Unspoken(Configurable):
 
     def _sound(self, chances: np.ndarray, word: Word, doubt: float, rng: np.random.Generator) -> None:
         """Write a word's sounds into its time."""
-        sounds = [SOUNDS.index(sound) + 1 for sound in sounds_of(word.text)]
+        sounds = numbered(sounds_of(word.text))
         doubt *= 2 if len(sounds) <= SHORT else 1
         first, count = self.frames.span(word.start, word.end)
         places = first + (np.arange(len(sounds)) + 0.5) / len(sounds) * count + rng.normal(0, 0.7, len(sounds))
@@ -177,4 +177,4 @@ def _saying(mix: str, seed: int) -> str:
 def _alike(sound: str) -> list[int]:
     """What a sound is taken for; itself where nothing is alike. Numbered from 1."""
     others = {other for some in ALIKE if sound in some for other in some} - {sound}
-    return sorted(1 + SOUNDS.index(other) for other in others or {sound})
+    return sorted(numbered("".join(others or {sound})))
