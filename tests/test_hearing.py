@@ -427,6 +427,7 @@ def test_shards_of_other_corpora_may_be_trained_on_together_each_in_its_own_scal
     found = Sessions(paths).features([0, 1])
     assert torch.allclose(found[1], 50 * found[0], atol=1.0)
     assert float(found[1].abs().max()) > 50
+    assert Sessions([*paths, paths[1], paths[1]]).visits.tolist() == [0, 1, 1, 1]
     other = replace(Shard.load(paths[0]), facts={**facts, "close": 3}).save(tmp_path / "other.npz")
     with pytest.raises(StrettoError, match="Shards of different kinds"):
         Sessions([paths[0], other])

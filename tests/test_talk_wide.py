@@ -124,6 +124,17 @@ def test_even_strings_say_the_rarest_words_as_often_as_the_commonest():
     assert share[talk_words.FLAT] < 0.4 < 0.45 < share[0.0] < 0.55
 
 
+def test_changed_sentences_keep_their_short_words_and_say_any_others(monkeypatch):
+    told = "Can you go and put the cream cheese on top of the stove for me"
+    some = [plain(talk_words.changed(told, generator(seed))).split() for seed in range(200)]
+    kept = {word: sum(word in each for each in some) for word in plain(told).split()}
+    assert all((kept[word] > 140) == (len(word) <= 3) for word in kept), kept
+    assert len({word for each in some for word in each} - set(kept)) > 500
+    texts = [talk_wide.draw("changed", seed).plain for seed in range(200)]
+    assert min(len(text.split()) for text in texts) >= 4
+    assert not any(thing in text and place in text for text in texts for thing, place in talk_wide._kept())
+
+
 def test_facts_belong_to_one_split_and_their_names_to_all():
     """A fact told in training is not asked in the test; there are enough questions, and numbers are words."""
     told = {s: {(f.relation, f.a) for f in talk_facts.facts(s)} for s in SPLITS}
@@ -142,7 +153,7 @@ def test_commands_stand_only_where_a_command_may(intent):
     having = [saying for saying in sayings if commands_in(spoken_words(saying.text))]
     if intent in ("stop", "pause"):
         assert len(having) > 70
-    elif intent not in ("hard", "go_on", "switch", "correct"):
+    elif intent not in ("hard", "go_on", "switch", "correct", "changed"):
         assert not having
     assert {saying.intent for saying in sayings} == {intent}
 

@@ -5,7 +5,7 @@
 
 It has the intents of data/talk.py and more: corrections, never mind, yes and no, backchannels, side talk, hard
 sentences with a command word that is no command, requests of other rooms, facts, prose, remarks of people among
-themselves (`lines`, data/talk_lines.py) and strings of common words. A
+themselves (`lines`, data/talk_lines.py), strings of common words, and all of these with other words in many places. A
 saying says its intent, goal, topic, split and where its pauses are. Wordings are of one split (three lists each, and a
 test that they do not meet); the pairs of thing and place kept for testing are never spoken in training. data/talk.py
 stays the small grammar of sessions and cards, whose lines are in here with their split.
@@ -42,6 +42,7 @@ INTENTS = (
     "prose",
     "words",
     "even",
+    "changed",
     "lines",
 )
 
@@ -55,18 +56,25 @@ MIXES: dict[str, dict[str, float]] = {
         "words": 50, "prose": 20, "facts": 10, "elsewhere": 6, "side": 5, "ask_general": 3, "hard": 3, "confirm": 3,
     },
     "strings": {"even": 100},
+    "changed": {"changed": 100},
     "spoken": {"lines": 80, "side": 6, "facts": 6, "ask_general": 4, "words": 4},
     "reflex": {"stop": 30, "pause": 25, "hard": 20, "side": 6, "backchannel": 5, "instruct": 5, "prose": 5, "facts": 4},
     "tame": {"instruct": 30, "side": 20, "ask_scene": 10, "backchannel": 10, "elsewhere": 10, "facts": 10, "prose": 10},
 }  # fmt: skip
 """Shares of intents. `tame` has no command word of `COMMANDS` at all: what must never halt an arm."""
 
+CHANGED = ("robot", "english", "spoken")
+"""Mixes whose sayings are changed."""
+
+SOME = 4
+"""Words of a saying that may be changed, at least."""
+
 COMMANDS = ("stop", "wait", "pause", "freeze", "hold on", "careful", "whoa")
 """The words of the reflex."""
 
 _COMMANDING = re.compile(r"\b(stop\w*|wait\w*|weight\w*|paus\w+|paws|freez\w+|froze\w*|h[oe]ld on|careful\w*|whoa)\b")
 _THINKING = frozenset(("instruct", "switch", "correct", "defective", "ask_scene", "ask_general", "elsewhere", "side"))
-_MAY_COMMAND = frozenset(("stop", "pause", "go_on", "switch", "hard", "correct"))
+_MAY_COMMAND = frozenset(("stop", "pause", "go_on", "switch", "hard", "correct", "changed"))
 _TRIES = 200
 
 
@@ -251,11 +259,26 @@ def _line(intent: str, split: str, goal: str, source: np.random.Generator) -> Ma
 
 def _words(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
     """A string of common words, or of all words evenly, in which no pair kept for testing stands by accident."""
-    kept = () if split == "test" else _kept()
     while True:
         text = talk_words.string(source, 0.0 if intent == "even" else talk_words.FLAT)
-        if not any(thing in text.lower() and place in text.lower() for thing, place in kept):
+        if not _names_kept(text, split):
             return text, "", ""
+
+
+def _changed(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
+    """Any other saying of some words, with other words in many places; too many to be one of another split."""
+    while True:
+        mix = MIXES[_one(CHANGED, source)]
+        name = _one([name for name, share in mix.items() for _ in range(int(share))], source)
+        told, _, _ = _MAKERS.get(name, _said)(name, split, "", source)
+        text = talk_words.changed(told, source)
+        if len(text.split()) >= SOME and text != sentence(told) and not _names_kept(text, split):
+            return text, "", ""
+
+
+def _names_kept(text: str, split: str) -> bool:
+    """Whether a sentence names a pair that is kept for testing, though it is of another split."""
+    return split != "test" and any(thing in text.lower() and place in text.lower() for thing, place in _kept())
 
 
 _MAKERS = {
@@ -268,6 +291,7 @@ _MAKERS = {
     "lines": _line,
     "words": _words,
     "even": _words,
+    "changed": _changed,
 }
 
 

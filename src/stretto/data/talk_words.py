@@ -26,6 +26,14 @@ FLAT = 0.4
 LENGTHS = (3, 9)
 """Words of a string, at least and at most."""
 
+RARE, RARE_FLAT = 12_000, 0.3
+"""Words that come into sentences, and the power of the frequency with which they come."""
+
+CHANGED, CHANGED_SHORT, SHORT = 0.45, 0.1, 3
+"""Share of the words of a sentence that give way; of those of so many letters at most."""
+
+MARKS = ",.?!;:"
+
 CRUDE = re.compile(
     r"(mother)?fuck|shit|bitch|ass(es|hole)?s?$|bastard|dick|puss|whore|slut|cock|cunt|nigg|porn|rap(e|ist)"
 )
@@ -46,12 +54,26 @@ def string(source: np.random.Generator, flat: float = FLAT) -> str:
     return sentence(_I.sub("I", " ".join(known[place] for place in drawn.tolist())))
 
 
+def changed(text: str, source: np.random.Generator) -> str:
+    """A sentence some of whose words gave way to any others, most of them longer ones: what is left holds it together.
+
+    Raises StrettoError when the list's package is missing.
+    """
+    known, shares = common(RARE_FLAT, RARE)
+    parts = text.split()
+    for place, part in enumerate(parts):
+        word = part.strip(MARKS)
+        if source.random() < (CHANGED if len(word) > SHORT else CHANGED_SHORT) and word:
+            parts[place] = part.replace(word, known[int(source.choice(len(known), p=shares))])
+    return sentence(_I.sub("I", " ".join(parts)))
+
+
 def words() -> tuple[str, ...]:
     """All words that may come."""
     return common(FLAT)[0]
 
 
-@functools.lru_cache(maxsize=3)
+@functools.lru_cache(maxsize=4)
 def common(flat: float, most: int = MOST) -> tuple[tuple[str, ...], np.ndarray]:
     """The `most` frequent words, and the share of each: its frequency to the power of `flat`.
 

@@ -64,6 +64,7 @@ WAYS = {"listener": "-listener", "language": ""}
 SPOKEN: dict[str, dict[str, Any]] = {
     "spoken": {"voiced": 0.6, "noisy": 0.5},
     "strings": {"voiced": 1.0, "silence": 0.0, "noisy": 0.0, "roomy": 0.0},
+    "changed": {"voiced": 1.0, "silence": 0.0, "noisy": 0.0, "roomy": 0.0},
 }
 """How a corpus is spoken otherwise than the others: the voice of the robot says more of it, in less noise or none."""
 
@@ -73,9 +74,14 @@ SHARDS = {
     "spoken": ("spoken",),
     "clear": ("robot", "english", "spoken"),
     "strings": ("strings",),
+    "changed": ("changed",),
     "dev": ("robot", "english"),
 }
 """Folders of shards, and the corpora that each is made of."""
+
+
+EVEN = ("strings", "changed")
+"""Those in which rare words come nearly as often as common ones."""
 
 
 class HearTraining(Configurable):
@@ -83,9 +89,10 @@ class HearTraining(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`way`: listener or language. `hours`, `english`, `spoken`, `strings`: of the corpora of talk to a robot, of
-        general English, of remarks in natural English, and of words in no order, the rarest as often as the commonest,
-        by the voice of the robot alone; `dev_hours`: of each development corpus. `clear`: a speaker of whom
+        """`way`: listener or language. `hours`, `english`, `spoken`, `strings`, `changed`: of the corpora of talk to a
+        robot, of general English, of remarks in natural English, of words in no order, the rarest as often as the
+        commonest, and of all these sentences with other words in many places, the last two by the voice of the robot
+        alone and visited `often` times an epoch; `dev_hours`: of each development corpus. `clear`: a speaker of whom
         all that is in them is heard once more without room and noise, "" is nobody. `talk`: their folder, "" is
         OUT/talk. `shards`: theirs, "" is OUT/shards. `bits`: a number of a shard. `delay`: ticks from the tick of a
         word's end to its label. `lora`: rank of the adapters, for the way `language`. `threads`: parts of a batch that
@@ -99,7 +106,9 @@ class HearTraining(Configurable):
         hours: float = 4.0
         english: float = 6.0
         spoken: float = 6.0
-        strings: float = 4.0
+        strings: float = 1.5
+        changed: float = 6.0
+        often: int = 4
         clear: str = "piper-joe"
         dev_hours: float = 0.25
         begin: str = ""
@@ -131,10 +140,12 @@ class HearTraining(Configurable):
         def __post_init__(self) -> None:
             if self.way not in WAYS:
                 raise unknown("way of reading", self.way, WAYS)
-            if min(self.hours, self.dev_hours) <= 0 or min(self.english, self.spoken, self.strings, self.minutes) < 0:
+            if min(self.hours, self.dev_hours) <= 0 or min(self.english, self.spoken, self.strings, self.changed) < 0:
                 raise StrettoError(
-                    "Expected hours and dev_hours above 0, english, spoken, strings and minutes of at least 0."
+                    "Expected hours and dev_hours above 0, english, spoken, strings and changed of at least 0."
                 )
+            if self.minutes < 0:
+                raise StrettoError(f"Expected minutes of at least 0, got {self.minutes}.")
             if self.clear and self.clear not in speakers("train"):
                 raise unknown("speaker of training", self.clear, speakers("train"))
             if self.threads < 1:
@@ -149,6 +160,7 @@ class HearTraining(Configurable):
                 english=0.0,
                 spoken=0.0,
                 strings=0.0,
+                changed=0.0,
                 clear="",
                 dev_hours=0.004,
                 lora=2,
@@ -206,10 +218,12 @@ class HearTraining(Configurable):
 
     def sessions(self, out: Path, whole: Network.Config, say: Say) -> tuple[Sessions, Sessions]:
         """Shards of training and development, made where they are missing."""
-        wanted = {"spoken": self.config.spoken, "clear": self.config.clear, "strings": self.config.strings}
+        c = self.config
+        wanted = {"spoken": c.spoken, "clear": c.clear, "strings": c.strings, "changed": c.changed}
         names = ["train", *(name for name, some in wanted.items() if some)]
-        files = [file for name in names for file in self._shards(out, whole, name, say)]
-        return Sessions(files), Sessions(self._shards(out, whole, "dev", say))
+        files = {name: self._shards(out, whole, name, say) for name in names}
+        visits = [file for name in names for file in files[name] * (c.often if name in EVEN else 1)]
+        return Sessions(visits), Sessions(self._shards(out, whole, "dev", say))
 
     def _shards(self, out: Path, whole: Network.Config, name: str, say: Say) -> list[Path]:
         """Those of a folder of SHARDS."""
@@ -228,7 +242,7 @@ class HearTraining(Configurable):
     def corpora(self, out: Path, split: str, mixes: Sequence[str], say: Say) -> list[Corpus]:
         """Talk to a robot, general English, remarks, of one split; made where they are missing."""
         c, root = self.config, Path(self.config.talk or out / "talk")
-        hours = {"robot": c.hours, "english": c.english, "spoken": c.spoken, "strings": c.strings}
+        hours = {name: getattr(c, name) for name in ("english", "spoken", "strings", "changed")} | {"robot": c.hours}
         made = []
         for mix in mixes:
             if hours[mix]:

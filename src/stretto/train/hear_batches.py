@@ -56,10 +56,14 @@ class Batch:
 
 
 class Sessions:
-    """All sessions of some shards, in memory as levels. Raises StrettoError for shards that do not belong together."""
+    """All sessions of some shards, in memory as levels; a shard that is named twice is visited twice in an epoch.
+
+    Raises StrettoError for shards that do not belong together.
+    """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        shards = [Shard.load(path) for path in paths]
+        once = list(dict.fromkeys(paths))
+        shards = [Shard.load(path) for path in once]
         if not shards:
             raise StrettoError("Expected at least one shard of heard sessions, got none.")
         kinds = [{k: fact for k, fact in shard.facts.items() if k not in ("corpora", "clear")} for shard in shards]
@@ -70,6 +74,10 @@ class Sessions:
         self.codes = np.concatenate([shard.codes for shard in shards])
         self.labels: list[list[Label]] = [list(some) for shard in shards for some in shard.labels]
         self.words = [some for shard in shards for some in shard.words]
+        of_shard = np.repeat(np.arange(len(once)), [len(shard.labels) for shard in shards])
+        often = np.array([paths.count(path) for path in once])
+        self.visits = np.repeat(np.arange(len(of_shard)), often[of_shard])
+        """The sessions of an epoch."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -160,7 +168,7 @@ class Batches(Configurable):
         self.frames, self.unspoken = frames, unspoken
 
     def __call__(self, *index: int | str) -> Batch:
-        """The batch of that index. An epoch visits every session once."""
+        """The batch of that index. An epoch makes all visits once."""
         c = self.config
         step, part = (int(each) if isinstance(each, int) else 0 for each in (*index, 0)[:2])
         rng = generator(c.seed, "hear", *index)
@@ -169,8 +177,8 @@ class Batches(Configurable):
 
     def _drawn(self, visit: int) -> int:
         """Sessions in a drawn order, epoch after epoch."""
-        epoch, place = divmod(visit, len(self.sessions))
-        return int(_order(self.config.seed, epoch, len(self.sessions))[place])
+        epoch, place = divmod(visit, len(self.sessions.visits))
+        return int(self.sessions.visits[_order(self.config.seed, epoch, len(self.sessions.visits))[place]])
 
     def of(self, numbers: Sequence[int], rng: np.random.Generator | None) -> Batch:
         """These sessions; without a generator as they should be heard."""
