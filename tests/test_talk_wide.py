@@ -14,6 +14,7 @@ from stretto.data.talk_grammar import count, draw, every
 from stretto.data.talk_style import hesitate, plain, spoken_words
 from stretto.data.talk_tables import SAID, WORDS
 from stretto.data.talk_wide import INTENTS, MIXES, SPLITS, commands_in, draw_from
+from stretto.think.sounds import sounds_of
 
 DRAWN = 400
 
@@ -133,6 +134,19 @@ def test_changed_sentences_keep_their_short_words_and_say_any_others(monkeypatch
     texts = [talk_wide.draw("changed", seed).plain for seed in range(200)]
     assert min(len(text.split()) for text in texts) >= 4
     assert not any(thing in text and place in text for text in texts for thing, place in talk_wide._kept())
+
+
+def test_talk_around_a_house_is_wide_known_english_and_none_of_what_is_kept():
+    """No sentence is one of the robot's own of development or test; nearly all its words have known sounds."""
+    some = {talk_wide.draw("home", seed).plain for seed in range(1_500)}
+    words = {word for text in some for word in text.split()}
+    assert len(some) > 1_350
+    assert len(words) > 600
+    assert sum(bool(sounds_of(word)) for word in words) > 0.97 * len(words)
+    kept = {draw_from("robot", seed, split).plain for split in ("dev", "test") for seed in range(1_500)}
+    assert not some & kept
+    assert not any(thing in text and place in text for text in some for thing, place in talk_wide._kept())
+    assert not some & {talk_wide.draw("home", seed, "test").plain for seed in range(300)}
 
 
 def test_facts_belong_to_one_split_and_their_names_to_all():

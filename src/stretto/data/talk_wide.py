@@ -5,10 +5,11 @@
 
 It has the intents of data/talk.py and more: corrections, never mind, yes and no, backchannels, side talk, hard
 sentences with a command word that is no command, requests of other rooms, facts, prose, remarks of people among
-themselves (`lines`, data/talk_lines.py), strings of common words, and all of these with other words in many places. A
-saying says its intent, goal, topic, split and where its pauses are. Wordings are of one split (three lists each, and a
-test that they do not meet); the pairs of thing and place kept for testing are never spoken in training. data/talk.py
-stays the small grammar of sessions and cards, whose lines are in here with their split.
+themselves (`lines`, data/talk_lines.py), what they say around a house (`home`, data/talk_home.py), strings of common
+words, and all of these with other words in many places. A saying says its intent, goal, topic, split and where its
+pauses are. Wordings are of one split (three lists each, and a test that they do not meet); the pairs of thing and place
+kept for testing are never spoken in training. data/talk.py stays the small grammar of sessions and cards, whose lines
+are in here with their split.
 
 Needs: the packages of data/talk_facts.py and data/talk_words.py for facts, prose and words only. Does not know who
 speaks (data/clips.py).
@@ -24,7 +25,7 @@ import numpy as np
 
 from stretto.core.errors import StrettoError, unknown
 from stretto.core.rng import generator
-from stretto.data import talk, talk_facts, talk_goals, talk_lines, talk_words
+from stretto.data import talk, talk_facts, talk_goals, talk_home, talk_lines, talk_words
 from stretto.data.talk_grammar import draw as fill
 from stretto.data.talk_style import Pause, hesitate, plain, sentence
 from stretto.data.talk_tables import SAID, WORDS
@@ -44,6 +45,7 @@ INTENTS = (
     "even",
     "changed",
     "lines",
+    "home",
 )
 
 MIXES: dict[str, dict[str, float]] = {
@@ -57,6 +59,7 @@ MIXES: dict[str, dict[str, float]] = {
     },
     "strings": {"even": 100},
     "changed": {"changed": 100},
+    "home": {"home": 100},
     "spoken": {"lines": 80, "side": 6, "facts": 6, "ask_general": 4, "words": 4},
     "reflex": {"stop": 30, "pause": 25, "hard": 20, "side": 6, "backchannel": 5, "instruct": 5, "prose": 5, "facts": 4},
     "tame": {"instruct": 30, "side": 20, "ask_scene": 10, "backchannel": 10, "elsewhere": 10, "facts": 10, "prose": 10},
@@ -257,6 +260,14 @@ def _line(intent: str, split: str, goal: str, source: np.random.Generator) -> Ma
     return _one(talk_lines.lines(split), source), "", ""
 
 
+def _home(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
+    """What people say around a house; each sentence is of one split."""
+    while True:
+        text = sentence(talk_home.said(source))
+        if talk_facts.share("home", plain(text)) == split and not _names_kept(text, split):
+            return text, "", ""
+
+
 def _words(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
     """A string of common words, or of all words evenly, in which no pair kept for testing stands by accident."""
     while True:
@@ -289,6 +300,7 @@ _MAKERS = {
     "facts": _fact,
     "prose": _prose,
     "lines": _line,
+    "home": _home,
     "words": _words,
     "even": _words,
     "changed": _changed,

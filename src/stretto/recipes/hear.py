@@ -1,9 +1,9 @@
 """Train hearing: speech, talk of people in rooms and noise, becomes words inside the stream, while they are spoken.
 
     stretto train hear --out out/hear                                  everything, from nothing, in this order:
-      1. speech      corpora of sentences (training speakers and wordings), 20 hours: 75 minutes on two cores
+      1. speech      corpora of sentences (training speakers and wordings), 24 hours: 90 minutes on two cores
       2. features    what the ear makes of them, in shards of a byte a number; the voice of the robot once more without
-                     noise: 75 min on two cores, 2.4 GB
+                     noise: 90 min on two cores, 3 GB
       3. training    the listening expert, 13 000 steps: 4 hours on two cores
       4. checkpoint  out/hear/listener/weights, for `stretto run --agent duplex --set weights=…` and `stretto listen`
 
@@ -65,6 +65,7 @@ SPOKEN: dict[str, dict[str, Any]] = {
     "spoken": {"voiced": 0.6, "noisy": 0.5},
     "strings": {"voiced": 1.0, "silence": 0.0, "noisy": 0.0, "roomy": 0.0},
     "changed": {"voiced": 1.0, "silence": 0.0, "noisy": 0.0, "roomy": 0.0},
+    "home": {"voiced": 0.9, "noisy": 0.25, "roomy": 0.25},
 }
 """How a corpus is spoken otherwise than the others: the voice of the robot says more of it, in less noise or none."""
 
@@ -75,10 +76,14 @@ SHARDS = {
     "clear": ("robot", "english", "spoken"),
     "strings": ("strings",),
     "changed": ("changed",),
+    "home": ("home",),
     "dev": ("robot", "english"),
 }
 """Folders of shards, and the corpora that each is made of."""
 
+
+MORE = ("english", "spoken", "strings", "changed", "home")
+"""The corpora beside talk to a robot, whose hours are settings of their names."""
 
 EVEN = ("strings", "changed")
 """Those in which rare words come nearly as often as common ones."""
@@ -89,16 +94,16 @@ class HearTraining(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`way`: listener or language. `hours`, `english`, `spoken`, `strings`, `changed`: of the corpora of talk to a
-        robot, of general English, of remarks in natural English, of words in no order, the rarest as often as the
-        commonest, and of all these sentences with other words in many places, the last two by the voice of the robot
-        alone and visited `often` times an epoch; `dev_hours`: of each development corpus. `clear`: a speaker of whom
-        all that is in them is heard once more without room and noise, "" is nobody. `talk`: their folder, "" is
-        OUT/talk. `shards`: theirs, "" is OUT/shards. `bits`: a number of a shard. `delay`: ticks from the tick of a
-        word's end to its label. `lora`: rank of the adapters, for the way `language`. `threads`: parts of a batch that
-        are computed at once, on a CPU. `minutes`: of training in one call, 0 is to the end. `biases`: added to the
-        score of hearing nothing; the best on development sessions goes into the checkpoint. `begin`: a checkpoint whose
-        hearing is trained further, "" is none.
+        """`way`: listener or language. `hours`, `english`, `spoken`, `strings`, `changed`, `home`: of the corpora of
+        talk to a robot, of general English, of remarks in natural English, of words in no order, the rarest as often as
+        the commonest, of all these sentences with other words in many places (both by the voice of the robot alone and
+        visited `often` times an epoch), and of talk around a house; `dev_hours`: of each development corpus. `clear`: a
+        speaker of whom all that is in them is heard once more without room and noise, "" is nobody. `talk`: their
+        folder, "" is OUT/talk. `shards`: theirs, "" is OUT/shards. `bits`: a number of a shard. `delay`: ticks from the
+        tick of a word's end to its label. `lora`: rank of the adapters, for the way `language`. `threads`: parts of a
+        batch that are computed at once, on a CPU. `minutes`: of training in one call, 0 is to the end. `biases`: added
+        to the score of hearing nothing; the best on development sessions goes into the checkpoint. `begin`: a
+        checkpoint whose hearing is trained further, "" is none.
         """
 
         way: str = "listener"
@@ -108,6 +113,7 @@ class HearTraining(Configurable):
         spoken: float = 6.0
         strings: float = 1.5
         changed: float = 6.0
+        home: float = 6.0
         often: int = 4
         clear: str = "piper-joe"
         dev_hours: float = 0.25
@@ -140,10 +146,8 @@ class HearTraining(Configurable):
         def __post_init__(self) -> None:
             if self.way not in WAYS:
                 raise unknown("way of reading", self.way, WAYS)
-            if min(self.hours, self.dev_hours) <= 0 or min(self.english, self.spoken, self.strings, self.changed) < 0:
-                raise StrettoError(
-                    "Expected hours and dev_hours above 0, english, spoken, strings and changed of at least 0."
-                )
+            if min(self.hours, self.dev_hours) <= 0 or min(getattr(self, name) for name in MORE) < 0:
+                raise StrettoError(f"Expected hours and dev_hours above 0, {', '.join(MORE)} of at least 0.")
             if self.minutes < 0:
                 raise StrettoError(f"Expected minutes of at least 0, got {self.minutes}.")
             if self.clear and self.clear not in speakers("train"):
@@ -161,6 +165,7 @@ class HearTraining(Configurable):
                 spoken=0.0,
                 strings=0.0,
                 changed=0.0,
+                home=0.0,
                 clear="",
                 dev_hours=0.004,
                 lora=2,
@@ -219,7 +224,7 @@ class HearTraining(Configurable):
     def sessions(self, out: Path, whole: Network.Config, say: Say) -> tuple[Sessions, Sessions]:
         """Shards of training and development, made where they are missing."""
         c = self.config
-        wanted = {"spoken": c.spoken, "clear": c.clear, "strings": c.strings, "changed": c.changed}
+        wanted = {"spoken": c.spoken, "clear": c.clear, "strings": c.strings, "changed": c.changed, "home": c.home}
         names = ["train", *(name for name, some in wanted.items() if some)]
         files = {name: self._shards(out, whole, name, say) for name in names}
         visits = [file for name in names for file in files[name] * (c.often if name in EVEN else 1)]
@@ -242,7 +247,7 @@ class HearTraining(Configurable):
     def corpora(self, out: Path, split: str, mixes: Sequence[str], say: Say) -> list[Corpus]:
         """Talk to a robot, general English, remarks, of one split; made where they are missing."""
         c, root = self.config, Path(self.config.talk or out / "talk")
-        hours = {name: getattr(c, name) for name in ("english", "spoken", "strings", "changed")} | {"robot": c.hours}
+        hours = {name: getattr(c, name) for name in MORE} | {"robot": c.hours}
         made = []
         for mix in mixes:
             if hours[mix]:
