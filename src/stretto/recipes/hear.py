@@ -1,9 +1,9 @@
 """Train hearing: speech, talk of people in rooms and noise, becomes words inside the stream, while they are spoken.
 
     stretto train hear --out out/hear                                  everything, from nothing, in this order:
-      1. speech      corpora of sentences (training speakers and wordings), 24 hours: 90 minutes on two cores
+      1. speech      corpora of sentences (training speakers and wordings), 30 hours: 110 minutes on two cores
       2. features    what the ear makes of them, in shards of a byte a number; the voice of the robot once more without
-                     noise: 90 min on two cores, 3 GB
+                     noise: 105 min on two cores, 3.5 GB
       3. training    the listening expert, 13 000 steps: 4 hours on two cores
       4. checkpoint  out/hear/listener/weights, for `stretto run --agent duplex --set weights=…` and `stretto listen`
 
