@@ -139,6 +139,10 @@ def test_a_speaker_is_heard_once_more_without_room_and_noise(tmp_path, voices):
         Packed.Config(clear="piper-jo").build([corpus])
     with pytest.raises(StrettoError, match="speaker of training 'festival-slt'"):
         HearTraining.Config(clear="festival-slt")
+    with pytest.raises(StrettoError, match="often of at least 1, got 0.0 and 0"):
+        HearTraining.Config(often=0)
+    with pytest.raises(StrettoError, match="english, spoken, strings, changed, home of at least 0"):
+        HearTraining.Config(home=-1.0)
 
 
 def test_no_session_of_training_has_a_voice_or_a_wording_of_the_test(tmp_path, voices):

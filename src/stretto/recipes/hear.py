@@ -148,8 +148,10 @@ class HearTraining(Configurable):
                 raise unknown("way of reading", self.way, WAYS)
             if min(self.hours, self.dev_hours) <= 0 or min(getattr(self, name) for name in MORE) < 0:
                 raise StrettoError(f"Expected hours and dev_hours above 0, {', '.join(MORE)} of at least 0.")
-            if self.minutes < 0:
-                raise StrettoError(f"Expected minutes of at least 0, got {self.minutes}.")
+            if self.minutes < 0 or self.often < 1:
+                raise StrettoError(
+                    f"Expected minutes of at least 0 and often of at least 1, got {self.minutes} and {self.often}."
+                )
             if self.clear and self.clear not in speakers("train"):
                 raise unknown("speaker of training", self.clear, speakers("train"))
             if self.threads < 1:
