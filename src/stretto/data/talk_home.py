@@ -15,6 +15,15 @@ import numpy as np
 
 from stretto.data.talk_grammar import draw
 
+MOVES = (
+    "put *, place *, carry *, take *, bring *, leave *, set * down, drop *, push *, pull *, slide *, drag *, roll *, "
+    "throw *, toss *, hang *, stack *, stick *, store *, keep *, return *, shove *, tuck *, squeeze *, lean *, "
+    "prop * up, lower *, raise *, lift *, swing *, turn * round, shift *, move *, spread * out, hide *, lay * out, "
+    "stand * up, pour *, load *, pack *, gather *, sort *, guide *, hand * over, pass *, send *, fetch * from, "
+    "collect * from, rescue * from, remove * from, grab * from, sink *"
+).split(", ")
+"""How a thing, the star, is brought to a place."""
+
 SLOTS: dict[str, tuple[str, ...]] = {
     "thing": (
         "[old|new|big|little|green|wet|clean|heavy|broken|blue|spare|other|wooden|long|empty|good|] {noun}", "{noun}",
@@ -79,22 +88,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
         "somebody", "nobody", "everyone", "one of us", "the lady upstairs", "the man with the van",
         "your [wife|husband]",
     ),
-    "move": (
-        "put {stuff} {place}", "place {stuff} {place}", "carry {stuff} {place}", "take {stuff} {place}",
-        "bring {stuff} {place}", "leave {stuff} {place}", "set {stuff} down {place}", "drop {stuff} {place}",
-        "push {stuff} {place}", "pull {stuff} {place}", "slide {stuff} {place}", "drag {stuff} {place}",
-        "roll {stuff} {place}", "throw {stuff} {place}", "toss {stuff} {place}", "hang {stuff} {place}",
-        "stack {stuff} {place}", "stick {stuff} {place}", "store {stuff} {place}", "keep {stuff} {place}",
-        "return {stuff} {place}", "shove {stuff} {place}", "tuck {stuff} {place}", "squeeze {stuff} {place}",
-        "lean {stuff} {place}", "prop {stuff} up {place}", "lower {stuff} {place}", "raise {stuff} {place}",
-        "lift {stuff} {place}", "swing {stuff} {place}", "turn {stuff} round {place}", "shift {stuff} {place}",
-        "move {stuff} {place}", "spread {stuff} out {place}", "hide {stuff} {place}", "lay {stuff} out {place}",
-        "stand {stuff} up {place}", "pour {stuff} {place}", "load {stuff} {place}", "pack {stuff} {place}",
-        "gather {stuff} {place}", "sort {stuff} {place}", "guide {stuff} {place}", "hand {stuff} over {place}",
-        "pass {stuff} {place}", "send {stuff} {place}", "fetch {stuff} from {place}", "collect {stuff} from {place}",
-        "rescue {stuff} from {place}", "remove {stuff} from {place}", "grab {stuff} from {place}",
-        "sink {stuff} {place}",
-    ),
+    "move": tuple(move.replace("*", "{stuff}") + " {place}" for move in MOVES),
     "do": (
         "{move}", "{move}", "{move}", "open {stuff}", "close {stuff}", "shut {stuff}", "lock {stuff}", "unlock {stuff}",
         "clean {stuff}", "wash {stuff}", "dry {stuff}", "wipe {stuff}", "polish {stuff}", "sweep {place}",

@@ -119,11 +119,15 @@ def draw_from(mix: str | Mapping[str, float], seed: int, split: str = "train") -
         if mix not in MIXES:
             raise unknown("mix", mix, MIXES)
         mix = MIXES[mix]
+    return draw(_intent(mix, generator(seed, "mix", split)), seed, split)
+
+
+def _intent(mix: Mapping[str, float], source: np.random.Generator) -> str:
+    """One of a mix."""
     names, shares = list(mix), np.array([float(each) for each in mix.values()])
     if not names or shares.min() < 0 or not shares.sum() > 0:
         raise StrettoError(f"Expected shares of intents, at least one above 0, got {dict(mix)}.")
-    at = int(generator(seed, "mix", split).choice(len(names), p=shares / shares.sum()))
-    return draw(names[at], seed, split)
+    return names[int(source.choice(len(names), p=shares / shares.sum()))]
 
 
 def commands_in(words: Sequence[str], commands: Sequence[str] = COMMANDS) -> tuple[tuple[str, int, int], ...]:
@@ -279,8 +283,7 @@ def _words(intent: str, split: str, goal: str, source: np.random.Generator) -> M
 def _changed(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
     """Any other saying of some words, with other words in many places; too many to be one of another split."""
     while True:
-        mix = MIXES[_one(CHANGED, source)]
-        name = _one([name for name, share in mix.items() for _ in range(int(share))], source)
+        name = _intent(MIXES[_one(CHANGED, source)], source)
         told, _, _ = _MAKERS.get(name, _said)(name, split, "", source)
         text = talk_words.changed(told, source)
         if len(text.split()) >= SOME and text != sentence(told) and not _names_kept(text, split):

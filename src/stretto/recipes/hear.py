@@ -61,10 +61,12 @@ WAYS = {"listener": "-listener", "language": ""}
 """The two ways of reading, and the size of the agent that each belongs to."""
 
 
+EVEN = ("strings", "changed")
+"""Corpora in which rare words come nearly as often as common ones."""
+
 SPOKEN: dict[str, dict[str, Any]] = {
     "spoken": {"voiced": 0.6, "noisy": 0.5},
-    "strings": {"voiced": 1.0, "silence": 0.0, "noisy": 0.0, "roomy": 0.0},
-    "changed": {"voiced": 1.0, "silence": 0.0, "noisy": 0.0, "roomy": 0.0},
+    **{name: {"voiced": 1.0, "silence": 0.0, "noisy": 0.0, "roomy": 0.0} for name in EVEN},
     "home": {"voiced": 0.9, "noisy": 0.25, "roomy": 0.25},
 }
 """How a corpus is spoken otherwise than the others: the voice of the robot says more of it, in less noise or none."""
@@ -84,9 +86,6 @@ SHARDS = {
 
 MORE = ("english", "spoken", "strings", "changed", "home")
 """The corpora beside talk to a robot, whose hours are settings of their names."""
-
-EVEN = ("strings", "changed")
-"""Those in which rare words come nearly as often as common ones."""
 
 
 class HearTraining(Configurable):
@@ -226,8 +225,7 @@ class HearTraining(Configurable):
     def sessions(self, out: Path, whole: Network.Config, say: Say) -> tuple[Sessions, Sessions]:
         """Shards of training and development, made where they are missing."""
         c = self.config
-        wanted = {"spoken": c.spoken, "clear": c.clear, "strings": c.strings, "changed": c.changed, "home": c.home}
-        names = ["train", *(name for name, some in wanted.items() if some)]
+        names = [name for name in SHARDS if name != "dev" and getattr(c, name, True)]
         files = {name: self._shards(out, whole, name, say) for name in names}
         visits = [file for name in names for file in files[name] * (c.often if name in EVEN else 1)]
         return Sessions(visits), Sessions(self._shards(out, whole, "dev", say))
