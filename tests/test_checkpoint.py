@@ -153,6 +153,15 @@ def test_eight_bits_are_half_as_large_and_cost_nothing_that_life_does_not_cost_a
     assert 2 * sizes[0] == sizes[1]
 
 
+def test_in_eight_bits_an_adapter_loses_at_most_half_a_step_of_its_first_matrix(small, tmp_path):
+    network = shaken(small.build())
+    loaded = from_pretrained(save_pretrained(network, tmp_path / "kept", dtype="int8"))
+    for ours, theirs in zip(adapters(loaded), adapters(network), strict=True):
+        assert torch.equal(ours.up, theirs.up)
+        assert not torch.equal(ours.down, theirs.down)
+        assert ((ours.down - theirs.down).abs().amax(1) <= theirs.down.abs().amax(1) / 250).all()
+
+
 def test_adapters_are_kept_and_change_what_comes_out(saved, small):
     loaded = from_pretrained(saved)
     assert all(adapter.up.abs().max() > 0 for adapter in adapters(loaded))
@@ -201,6 +210,48 @@ def test_the_digest_is_of_the_weights_and_the_configuration_and_not_of_facts_or_
     with torch.no_grad():
         network.query[0] += 1
     assert one != digest(save_pretrained(network, tmp_path / "three"))
+
+
+# Made of others that lie beside it
+
+
+@pytest.fixture
+def parts(small, tmp_path):
+    """A network whose query is its own, whose proprioception is one checkpoint's and whose ear's adapter another's."""
+    acting, hearing, both = shaken(small.build(), 1), shaken(small.build(), 2), small.build()
+    mine = both.state_dict()
+    with torch.no_grad():
+        for source, prefix in ((acting, "proprio."), (hearing, "adapter.")):
+            for name, tensor in source.state_dict().items():
+                if name.startswith(prefix):
+                    mine[name].copy_(tensor)
+        both.query += 1
+    return both, [save_pretrained(acting, tmp_path / "acting"), save_pretrained(hearing, tmp_path / "hearing")]
+
+
+def test_what_others_beside_a_checkpoint_hold_is_read_from_them(small, parts, tmp_path):
+    network, others = parts
+    saved = save_pretrained(network, tmp_path / "both", dtype="float32", shared=others)
+    (shard,) = saved.glob("*.safetensors")
+    assert not any(name.startswith("proprio.") for name in load_file(shard))
+    assert any(name.startswith("adapter.") for name in load_file(shard))  # the first has another of that name
+    assert equal(network, from_pretrained(saved))
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for path in (saved, *others):
+        path.rename(moved / path.name)
+    assert equal(network, from_pretrained(moved / "both"))
+
+
+def test_the_digest_is_of_others_weights_too_and_a_changed_one_is_refused(parts, tmp_path):
+    network, others = parts
+    saved = save_pretrained(network, tmp_path / "both", dtype="float32", shared=others)
+    before = digest(saved)
+    rewrite(others[0], lambda tensors: tensors.update({"query": tensors["query"] + 1}))
+    for read in (digest, from_pretrained):
+        with pytest.raises(StrettoError, match=r"acting/model-00001-of-00001.safetensors is not what"):
+            read(saved)
+    assert before != digest(save_pretrained(network, tmp_path / "other", dtype="float32", shared=others[1:]))
 
 
 # Written whole or not at all

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from stretto.agents.checkpoint import from_pretrained
+from stretto.agents.checkpoint import from_pretrained, save_pretrained
 from stretto.agents.sizes import size
 from stretto.core.rng import generator
 from stretto.core.signals import Word
@@ -159,6 +160,32 @@ def test_the_recipe_learns_resumes_and_writes_an_agent_that_hears_and_acts_as_be
     assert moved
     assert all(name.startswith(TRAINED) for name in moved)
     assert torch.equal(agent.eye.cell, fresh.eye.cell)
+
+
+def test_training_goes_on_from_another_agent_and_ships_only_what_the_others_lack(tmp_path):
+    acting = save_pretrained(assembled("debug-duplex"), tmp_path / "acting", dtype="float32", only="all")
+    tiny, groups = DuplexTraining.Config.tiny(), {"train": [session_of(1)], "dev": [session_of(3)]}
+    config = replace(tiny, rounds=0, policy=str(acting), hear="", loop=replace(tiny.loop, steps=2))
+
+    def learnt(config, out):
+        network = assembled(config.size, config.policy, config.hear, config.begin)
+        assert config.build().learn(tmp_path / out, network, groups, 0, None, lambda text: None)
+        return network
+
+    learnt(config, "first")
+    shipped = tmp_path / "shipped"
+    more = replace(config, begin=str(tmp_path / "first" / "agent"), ship=str(shipped))
+    first, second = (assembled(c.size, c.policy, c.hear, c.begin).state_dict() for c in (config, more))
+    began = from_pretrained(more.begin).state_dict()
+    assert all(torch.equal(second[name], (began if name.startswith(TRAINED) else first)[name]) for name in second)
+    assert any(not torch.equal(second[name], first[name]) for name in second)
+    network = learnt(more, "second")
+    own = {name for shard in shipped.glob("*.safetensors") for name in load_file(shard)}
+    assert own
+    assert all(name.startswith(TRAINED) for name in own)
+    loaded = from_pretrained(shipped)
+    assert torch.equal(loaded.eye.cell, network.eye.cell)
+    assert not (tmp_path / "second" / "agent").exists()
 
 
 def test_what_a_network_hears_is_what_it_hears_alone_and_in_company(net):

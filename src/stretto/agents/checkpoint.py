@@ -3,6 +3,8 @@
     NAME/config.json                        configuration, layout, checksums of the shards, facts
     NAME/model-00001-of-00003.safetensors   weights, at most 16 MiB a file
 
+A checkpoint may stand beside others that it is made of (`shared`): what is theirs to the bit is read from them.
+
 A shipped checkpoint holds what was trained. What a package brings, the language model and the ear, stays in its package
 and is left out as long as it is bit for bit what the package has; an adapter beside it (nn/lora.py), or a weight of it
 that was trained after all, is kept. What is still as the seed drew it, because another stage trains it, is named in
@@ -14,9 +16,10 @@ Needs: torch, safetensors; huggingface_hub for hub ids. Does not hold optimizers
 
 import hashlib
 import json
+import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +46,9 @@ DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32, "int8": torch.bf
 SCALE = "#scale"
 """What follows the name of a weight in 8 bits: float32, one number a row."""
 
-EIGHT_BITS = re.compile(r"backbone\.experts\.\w+\.layers\.\d+\.(qkv|out|ffn\.gate_up|ffn\.down)\.weight")
-"""Weights that go into 8 bits: those that life takes in 8 bits anyway (nn/quantise.py), so nothing is lost there."""
+EIGHT_BITS = re.compile(r"backbone\.experts\.\w+\.layers\.\d+\.(qkv|out|ffn\.gate_up|ffn\.down)\.(weight|down)")
+"""Weights that go into 8 bits: those that life takes in 8 bits anyway (nn/quantise.py), so nothing is lost there; and
+the first matrix of an adapter, whose few rows are long."""
 CONFIG = "config.json"
 
 
@@ -54,12 +58,14 @@ def save_pretrained(
     dtype: str = "bfloat16",
     only: str = "trained",
     facts: Mapping[str, Any] | None = None,
+    shared: Sequence[Path | str] = (),
 ) -> Path:
     """Write a network to `directory`, which must not be there yet, and return it.
 
     `dtype`: bfloat16, float32, or int8: the experts' linear layers in 8 bits, all else in bfloat16. `only`: "trained"
-    leaves out what is as it was built, "all" nothing. `facts`: anything that JSON can hold, for people. Raises
-    StrettoError for a live or merged network and when the disk refuses.
+    leaves out what is as it was built, "all" nothing. `facts`: anything that JSON can hold, for people. `shared`: other
+    checkpoints, found by their place relative to this one: tensors that the first of them that has the name has to the
+    bit are not written again. Raises StrettoError for a live or merged network and when the disk refuses.
     """
     for what, name, known in (("dtype", dtype, DTYPES), ("choice of tensors", only, ("trained", "all"))):
         if name not in known:
@@ -68,9 +74,15 @@ def save_pretrained(
     directory = Path(directory)
     if directory.is_file() or (directory.is_dir() and any(directory.iterdir())):
         raise StrettoError(f"Expected a new directory for a checkpoint, but '{directory}' is there. Choose another.")
-    left_out = _untouched(network) if only == "trained" else set()
+    others = [_find(other) for other in shared]
+    theirs = _first([_read_shards(other, _head(other)) for other in others])
+    left_out = (_untouched(network) if only == "trained" else set()) - theirs.keys()
     drawn = sorted(name for name in left_out if not _is_packaged(network, name))
-    tensors = {name: tensor for name, tensor in network.state_dict().items() if name not in left_out}
+    tensors = {
+        name: tensor
+        for name, tensor in network.state_dict().items()
+        if name not in left_out and not _is_same(tensor, theirs.get(name))
+    }
     head = {
         "format": FORMAT,
         "made_by": f"stretto {stretto.__version__}",
@@ -81,6 +93,8 @@ def save_pretrained(
         "facts": dict(facts or {}),
         "drawn": drawn,
     }
+    if others:
+        head["shared"] = {os.path.relpath(other, directory): _head(other)["shards"] for other in others}
     part = directory.with_name(f".{directory.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)
@@ -117,8 +131,9 @@ def load(network: Network, name: Path | str) -> Network:
     directory = _find(name)
     head = _head(directory)
     _check_layout(network, head, directory)
-    found = _read_shards(directory, head)
     state = network.state_dict()
+    own, *theirs = [_read_shards(*source) for source in _sources(directory, head)]
+    found = own | {name: tensor for name, tensor in _first(theirs).items() if name in state and name not in own}
     packaged = {name for name in state if _is_packaged(network, name)} if head["only"] == "trained" else set()
     given = packaged | set(head.get("drawn", ()))
     _check_tensors(state, found, given, directory)
@@ -147,9 +162,10 @@ def digest(name: Path | str) -> str:
     """The sha256 of a checkpoint's weights, configuration and layout, in hex; `facts` and the name do not count."""
     directory = _find(name)
     head = _head(directory)
-    for shard in head["shards"]:
-        _check_sum(directory, shard, head["shards"][shard])
-    weights = {key: head[key] for key in ("network", "layout", "shards")}
+    for folder, source in _sources(directory, head):
+        for shard, expected in source["shards"].items():
+            _check_sum(folder, shard, expected)
+    weights = {key: head[key] for key in ("network", "layout", "shards", "shared") if key in head}
     return hashlib.sha256(json.dumps(weights, sort_keys=True).encode()).hexdigest()
 
 
@@ -249,6 +265,21 @@ def _read_shards(directory: Path, head: Mapping[str, Any]) -> dict[str, Tensor]:
     }
     scales = {name.removesuffix(SCALE): whole.pop(name) for name in list(whole) if name.endswith(SCALE)}
     return whole | {name: whole[name].float() * scale[:, None] for name, scale in scales.items()}
+
+
+def _sources(directory: Path, head: Mapping[str, Any]) -> list[tuple[Path, Mapping[str, Any]]]:
+    """Folders with their shards: a checkpoint's own, and those that it shares."""
+    shared = head.get("shared", {}).items()
+    return [(directory, head), *((directory / other, {"shards": shards}) for other, shards in shared)]
+
+
+def _first(several: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Of every name the tensor of the first that has it."""
+    return {name: tensor for some in reversed(several) for name, tensor in some.items()}
+
+
+def _is_same(tensor: Tensor, other: Tensor | None) -> bool:
+    return other is not None and tensor.shape == other.shape and torch.equal(tensor.cpu(), other.to(tensor.dtype))
 
 
 def _check_sum(directory: Path, shard: str, expected: str) -> None:

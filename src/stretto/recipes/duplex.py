@@ -9,6 +9,8 @@
                        training goes on with all, 3 000 sessions more
         5. checkpoint  out/duplex/agent, about 26 MB, for `stretto run --agent duplex --set weights=out/duplex/agent`
 
+    stretto train duplex … --set ship=weights/stretto-tiny   the checkpoint is written there, without what the folders
+                                               of `policy` and `hear` beside it hold
     stretto train duplex … --minutes 60        a piece; the same command goes on
     stretto train duplex --size debug --out out/try          seconds: does it run? (random weights, a perfect ear)
 
@@ -37,7 +39,7 @@ from stretto.train.device import choose
 from stretto.train.duplex.dialogues import dialogue
 from stretto.train.duplex.episodes import Episodes, heard_truly
 from stretto.train.duplex.shards import Job, Session, make_sessions
-from stretto.train.duplex.stage import DuplexStage, heard_by
+from stretto.train.duplex.stage import TRAINED, DuplexStage, heard_by
 from stretto.train.hear import LISTENING
 from stretto.train.loop import Loop
 from stretto.train.schedule import Schedule
@@ -55,13 +57,17 @@ class DuplexTraining(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`policy`, `hear`: directories of the checkpoints that act and that hear; "" of none: random weights, and a
-        perfect ear. `train`, `dev`: composed sessions; `words`: sessions of words alone, for each of training's and a
-        tenth of it in development. `rounds` of `driven` sessions each in which the agent drives, after equal parts of
-        the steps. `minutes` of one call, 0 is to the end."""
+        perfect ear. `begin`: a checkpoint of this recipe that is trained further, "" is none. `train`, `dev`: composed
+        sessions; `words`: sessions of words alone, for each of training's and a tenth of it in development. `rounds` of
+        `driven` sessions each in which the agent drives, after equal parts of the steps. `ship`: where the checkpoint
+        goes, "" is OUT/agent; what stands in those of `policy` and `hear` is not written again then. `minutes` of one
+        call, 0 is to the end."""
 
         size: str = "tiny-duplex"
         policy: str = ""
         hear: str = ""
+        begin: str = ""
+        ship: str = ""
         train: int = 480
         dev: int = 60
         words: int = 2_000
@@ -112,10 +118,10 @@ class DuplexTraining(Configurable):
         def left() -> float | None:
             return max(0.01, c.minutes - watch.seconds() / 60) if c.minutes else None
 
-        if (folder / "agent").is_dir():
-            say(f"done: {folder / 'agent'}")
+        if self._goal(folder, c.rounds).is_dir():
+            say(f"done: {self._goal(folder, c.rounds)}")
             return
-        network = assembled(c.size, c.policy, c.hear)
+        network = assembled(c.size, c.policy, c.hear, c.begin)
         groups: dict[str, list[Session]] = {}
         for number in range(c.rounds + 1):
             for job in self._jobs(folder, number, network):
@@ -142,10 +148,13 @@ class DuplexTraining(Configurable):
     ) -> bool:  # fmt: skip
         """Train behind round `number` on groups of sessions, `dev` for validation; whether its checkpoint is there."""
         c, device = self.config, choose()
-        goal = folder / ("agent" if number == c.rounds else f"driver-{number + 1}")
+        goal = self._goal(folder, number)
         if goal.is_dir():
             return True
-        made_of = {name: digest(path) if path else "" for name, path in (("policy", c.policy), ("hear", c.hear))}
+        made_of = {
+            name: digest(path) if path else ""
+            for name, path in (("policy", c.policy), ("hear", c.hear), ("begin", c.begin))
+        }
         made_of |= {"size": c.size, "seed": str(c.seed)}
         folder.mkdir(parents=True, exist_ok=True)
         same_settings(folder / "settings.json", made_of, f"'{folder}'")
@@ -168,8 +177,14 @@ class DuplexTraining(Configurable):
         with loop.average():
             played = sum(len(some) for name, some in groups.items() if name != "dev")
             facts = {"recipe": "duplex", "steps": loop.step, "sessions": played}
-            say(f"done: {save_pretrained(network.cpu(), goal, dtype='int8', facts=facts)}")
+            shared = [path for path in (c.policy, c.hear) if path and goal == Path(c.ship)]
+            say(f"done: {save_pretrained(network.cpu(), goal, dtype='int8', facts=facts, shared=shared)}")
         return True
+
+    def _goal(self, folder: Path, number: int) -> Path:
+        """The checkpoint behind round `number`."""
+        last = Path(self.config.ship or folder / "agent")
+        return last if number == self.config.rounds else folder / f"driver-{number + 1}"
 
     def _heard(
         self, path: Path, network: Network, sessions: Sequence[Session], system: Sequence[int],
@@ -191,18 +206,22 @@ class DuplexTraining(Configurable):
         return [heard_truly(session, lambda text: encode_heard(network, text), network.layout) for session in sessions]
 
 
-def assembled(name: str, policy: str = "", hear: str = "") -> Network:
-    """A network of a size with adapters, made of one that acts and one that hears; its adapters change nothing yet."""
+def assembled(name: str, policy: str = "", hear: str = "", begin: str = "") -> Network:
+    """A network of a size with adapters, made of one that acts, one that hears and one that speaks and decides; without
+    the last its adapters change nothing yet."""
     network: Network = replace(size(name), eye=eye_of(name)).build()
     state = network.state_dict()
-    with torch.no_grad():
-        for source, hears in ((policy, False), (hear, True)):
-            taken = from_pretrained(source).state_dict() if source else {}
+    belongs: Callable[[str], bool]
+    for source, belongs in ((policy, _acts), (hear, _hears), (begin, _decides)):
+        taken = from_pretrained(source).state_dict() if source else {}
+        with torch.no_grad():
             for key, tensor in taken.items():
-                if key in state and (_hears(key) if hears else _acts(key)):
+                if key in state and belongs(key):
                     state[key].copy_(tensor)
-        network.when["deciding"].copy_(network.when["action"])
-    network.begin_silent("say", SILENT)
+    if not begin:
+        with torch.no_grad():
+            network.when["deciding"].copy_(network.when["action"])
+        network.begin_silent("say", SILENT)
     return network
 
 
@@ -214,3 +233,8 @@ def _hears(key: str) -> bool:
 def _acts(key: str) -> bool:
     """Whether a tensor belongs to what acts."""
     return key.startswith((*ACTING, "place.")) and not _hears(key)
+
+
+def _decides(key: str) -> bool:
+    """Whether a tensor is one that this recipe trains."""
+    return key.startswith(TRAINED)
