@@ -1,8 +1,8 @@
 """The duplex agent: when to speak and what to say, when to move and when to stand, on top of what hears and what acts.
 
     stretto train duplex --set policy=weights/policy_goal --set hear=weights/hear
-        1. sessions    composed in the live world (sessions/composer), 480 for training, 60 of development: half a
-                       minute a session and worker, out/duplex/data
+        1. sessions    composed in the live world (sessions/composer), 480 for training, 60 of development, 10 s a
+                       session and worker; scenes with questions in words alone, 600 and 60, 2 s; out/duplex/data
         2. heard       what the network that hears has heard of them: minutes
         3. training    the adapters of what speaks and what decides, 3 000 sessions
         4. a round     the agent drives 120 sessions, the teacher says what should have been said and done; then
@@ -58,7 +58,8 @@ class DuplexTraining(Configurable):
     class Config(BaseConfig):
         """`policy`, `hear`: directories of the checkpoints that act and that hear; "" of none: random weights, and a
         perfect ear. `begin`: a checkpoint of this recipe that is trained further, "" is none. `train`, `dev`: composed
-        sessions; `words`: sessions of words alone, for each of training's and a tenth of it in development. `rounds` of
+        sessions; `scenes`, `words`: sessions of pictures and words and of words alone in training, and a tenth of each
+        in development. `rounds` of
         `driven` sessions each in which the agent drives, after equal parts of the steps. `ship`: where the checkpoint
         goes, "" is OUT/agent; what stands in those of `policy` and `hear` is not written again then. `minutes` of one
         call, 0 is to the end."""
@@ -70,6 +71,7 @@ class DuplexTraining(Configurable):
         ship: str = ""
         train: int = 480
         dev: int = 60
+        scenes: int = 600
         words: int = 2_000
         rounds: int = 1
         driven: int = 120
@@ -99,6 +101,7 @@ class DuplexTraining(Configurable):
                 size="debug-duplex",
                 train=2,
                 dev=1,
+                scenes=2,
                 words=4,
                 driven=1,
                 workers=1,
@@ -139,8 +142,12 @@ class DuplexTraining(Configurable):
         if number:
             driver = str(folder / f"driver-{number}")
             return [replace(job, folder=job.folder / f"round{number}", first=number * ROUND, driver=driver)]
-        return [replace(job, folder=job.folder / split, split=split, count=n)
-                for split, n in (("dev", c.dev), ("train", c.train))]  # fmt: skip
+        made = (("dev", c.dev), ("train", c.train), ("dev_scenes", c.scenes // 10), ("train_scenes", c.scenes))
+        return [
+            replace(job, folder=job.folder / name, split=name.partition("_")[0], count=n, still=name.endswith("scenes"))
+            for name, n in made
+            if n
+        ]
 
     def learn(
         self, folder: Path, network: Network, groups: Mapping[str, Sequence[Session]], number: int,
@@ -164,7 +171,7 @@ class DuplexTraining(Configurable):
             sessions = [dialogue(seed, split, network.config.ear.features) for seed in range(words)]
             heard = self._truly(network, sessions)
             for name, some in groups.items():
-                if (name == "dev") == (split == "dev"):
+                if name.startswith("dev") == (split == "dev"):
                     sessions = [*sessions, *some]
                     heard += self._heard(folder / f"heard_{name}.json", network, some, system, say)
             drawn = replace(c.episodes, seed=c.seed)
@@ -175,7 +182,7 @@ class DuplexTraining(Configurable):
         if not loop.run(minutes, c.loop.steps * (number + 1) // (c.rounds + 1)):
             return False
         with loop.average():
-            played = sum(len(some) for name, some in groups.items() if name != "dev")
+            played = sum(len(some) for name, some in groups.items() if not name.startswith("dev"))
             facts = {"recipe": "duplex", "steps": loop.step, "sessions": played}
             shared = [path for path in (c.policy, c.hear) if path and goal == Path(c.ship)]
             say(f"done: {save_pretrained(network.cpu(), goal, dtype='int8', facts=facts, shared=shared)}")
@@ -190,8 +197,8 @@ class DuplexTraining(Configurable):
         self, path: Path, network: Network, sessions: Sequence[Session], system: Sequence[int],
         say: Callable[[str], None],
     ) -> list[list[list[int]]]:  # fmt: skip
-        """What is heard of the sessions, kept in a file; by a perfect ear where no network hears."""
-        if not self.config.hear:
+        """What is heard of the sessions, kept in a file; by a perfect ear where no network hears or nothing sounds."""
+        if not self.config.hear or not any(session.features.shape[1] for session in sessions):
             return self._truly(network, sessions)
         made_of = {"by": digest(self.config.hear), "seeds": [session.seed for session in sessions]}
         if path.is_file() and (kept := json.loads(path.read_text()))["of"] == made_of:

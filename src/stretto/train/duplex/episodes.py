@@ -35,6 +35,9 @@ Heard = Sequence[Sequence[int]]
 
 Encode = Callable[[str], list[int]]
 
+KINDS = ("sound", "scenes", "words")
+"""Kinds of sessions."""
+
 PASSING = ("playback", "act")
 """Streams that no later tick sees."""
 
@@ -51,6 +54,10 @@ class Batch:
     playback: Tensor
     pictures: Tensor
     proprio: Tensor
+
+
+def _kind(session: Session) -> str:
+    return "sound" if session.features.shape[1] else "scenes" if session.pictured else "words"
 
 
 def heard_truly(session: Session, encode: Encode, layout: Layout, delay: int = 1) -> list[list[int]]:
@@ -75,13 +82,14 @@ class Episodes(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`around`: ticks on either side of a change in which every ask counts; `others`: asks elsewhere. `flipped`:
-        share of act asks in whose slot stands something else than what was decided last. `words`: share of sessions of
-        words alone (dialogues.py), where there are some."""
+        share of act asks in whose slot stands something else than what was decided last. `words`, `scenes`: shares of
+        sessions of words alone (dialogues.py) and of pictures and words (scenes.py), where there are some."""
 
         around: int = 3
         others: int = 12
         flipped: float = 0.2
-        words: float = 0.4
+        words: float = 0.25
+        scenes: float = 0.3
         seed: int = 0
 
         @classmethod
@@ -98,8 +106,8 @@ class Episodes(Configurable):
         act = layout.vocabularies["act"]
         self._acts = [act.id("<halt>"), act.id("<move>"), act.id("<act>")]
         self._close = {name: layout.token(name, "close") for name in ("heard", "say")}
-        sounding = np.array([session.features.shape[1] > 0 for session in sessions], bool)
-        self._sounding, self._mute = np.flatnonzero(sounding), np.flatnonzero(~sounding)
+        kinds = np.array([_kind(session) for session in sessions])
+        self._kinds = {kind: found for kind in KINDS if len(found := np.flatnonzero(kinds == kind))}
 
     def __len__(self) -> int:
         return len(self.sessions)
@@ -107,9 +115,11 @@ class Episodes(Configurable):
     def __call__(self, *index: int | str) -> Batch:
         """The session of that index, under drawn asks."""
         rng = generator(self.config.seed, "duplex", *index)
-        some = self._mute if rng.random() < self.config.words and len(self._mute) else self._sounding
-        some = some if len(some) else self._mute
-        return self.batch(int(rng.choice(some)), rng)
+        share = {"words": self.config.words, "scenes": self.config.scenes}
+        share["sound"] = max(0.0, 1.0 - sum(share.values()))
+        weights = np.array([share[kind] + 1e-9 for kind in self._kinds])
+        kind = list(self._kinds)[int(rng.choice(len(weights), p=weights / weights.sum()))]
+        return self.batch(int(rng.choice(self._kinds[kind])), rng)
 
     def labels(self, number: int) -> Labels:
         """What should be said and done in a session."""

@@ -132,7 +132,8 @@ def packed(composed: Composed, ear: WhisperEncoder) -> Session:
 class Job:
     """Sessions `first` to `first + count` of a split, into a folder; `voices`: the folder of spoken sentences.
 
-    `driver`: the checkpoint of an agent that drives; "" is the teacher.
+    `driver`: the checkpoint of an agent that drives; "" is the teacher. `still`: scenes and words without sound
+    (scenes.py) instead of composed sessions.
     """
 
     folder: Path
@@ -141,6 +142,7 @@ class Job:
     count: int
     first: int = 0
     driver: str = ""
+    still: bool = False
     ear: WhisperEncoder.Config = field(default_factory=WhisperEncoder.Config)
 
     def path(self, number: int) -> Path:
@@ -159,7 +161,7 @@ def make_sessions(job: Job, workers: int, say: Callable[[str], None], minutes: f
         for count, number in enumerate(made, 1):
             rest = watch.seconds() / count * (len(left) - count) / 60
             if count % 10 == 0 or count == len(left):
-                say(f"{job.split} session {number}: {count} of {len(left)}, {rest:.0f} min left")
+                say(f"{job.folder.name} session {number}: {count} of {len(left)}, {rest:.0f} min left")
     finally:
         close()
     return [path for number in numbers if (path := job.path(number)).exists()]
@@ -171,18 +173,39 @@ _kept: dict[str, Any] = {}
 
 def make(job: Job) -> int:
     """Make the first file of a job; its number."""
-    if _kept.get("made_by") != (job.split, job.driver):
+    if _kept.get("made_by") != (job.split, job.driver, job.still):
         torch.set_num_threads(1)
         close()
-        composer = Composer.Config(split=job.split).build(SpeechCache(job.voices))
-        driver = Duplex.Config(weights=job.driver).build() if job.driver else None
-        _kept.update(made_by=(job.split, job.driver), composer=composer, driver=driver, ear=job.ear.build().eval())
-    packed(_kept["composer"].play(job.first, _kept["driver"]), _kept["ear"]).save(job.path(job.first))
+        _kept.update(made_by=(job.split, job.driver, job.still), maker=_maker(job))
+    _kept["maker"].session(job.first).save(job.path(job.first))
     return job.first
+
+
+class _Played:
+    """Composed sessions, played by the teacher or driven."""
+
+    def __init__(self, job: Job) -> None:
+        self.composer = Composer.Config(split=job.split).build(SpeechCache(job.voices))
+        self.driver = Duplex.Config(weights=job.driver).build() if job.driver else None
+        self.ear = job.ear.build().eval()
+
+    def session(self, seed: int) -> Session:
+        """The session of a seed."""
+        return packed(self.composer.play(seed, self.driver), self.ear)
+
+    def close(self) -> None:
+        """End the world."""
+        self.composer.close()
+
+
+def _maker(job: Job) -> Any:
+    from stretto.train.duplex.scenes import Scenes
+
+    return Scenes.Config(split=job.split, width=job.ear.features).build() if job.still else _Played(job)
 
 
 def close() -> None:
     """End the world of this process, if it has one."""
-    if "composer" in _kept:
-        _kept.pop("composer").close()
+    if "maker" in _kept:
+        _kept.pop("maker").close()
     _kept.clear()

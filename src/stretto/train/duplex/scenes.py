@@ -1,0 +1,152 @@
+"""Scenes without sound: moments of a task as the cameras show them, and what is asked about them, in words alone.
+
+What is in a picture can be learned from a picture, so such sessions cost neither a voice nor the seconds between two
+moments: the expert carries out a task, and here and there the world is looked at and something is asked. The words
+stand in the heard stream as a perfect ear would write them (as in dialogues.py), and nothing is learned about the arm.
+
+Two kinds: a scene in which anything may be true and the arm is about a task, with questions; and one in which a thing
+is hidden, with tasks that cannot be met for it, to be refused, and tasks that can, about which nothing is to be said.
+
+Fresh placements, the composer's wordings. Needs LIBERO; privileged.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.core.rng import derive
+from stretto.core.signals import Word
+from stretto.data import questions
+from stretto.data.talk_style import spoken_words
+from stretto.envs.experts.libero_goal import LiberoGoalExpert
+from stretto.envs.experts.libero_goal.answers import answer
+from stretto.runtime.world import World
+from stretto.sessions import scene as asked
+from stretto.sessions.composer.compose import EVERY, Line
+from stretto.sessions.composer.terms.defective import NEEDS
+from stretto.sessions.watched import THINGS, Arrangement, Watched
+from stretto.train.acting.contexts import encode
+from stretto.train.duplex.dialogues import WORD_S, Words
+from stretto.train.duplex.shards import Session
+
+PLACES = {"bowl": ("plate", "stove", "cabinet"), "cream cheese": ("plate", "stove", "bowl"),
+          "wine bottle": ("plate", "stove", "cabinet")}  # fmt: skip
+"""Where a thing may lie beside the table."""
+LEVELS = ("top", "middle", "bottom")
+USUAL = ("table", "nothing", "none")
+"""Answers about a scene as it is placed."""
+OF_THE_TASK = ("I am going to", "I am not doing")
+"""What answers begin with that depend on what was asked for before."""
+
+
+class Scenes(Configurable):
+    """Makes sessions from seeds."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`hidden`: share of scenes that lack a thing. `elsewhere`: share of things that lie elsewhere in the others,
+        and of scenes with an open drawer. `moments` of a scene; up to `between` control steps from one to the next.
+        `typed`: share of questions of the types with a few answers, `notable`: of those, about what is not as usual."""
+
+        split: str = "train"
+        hidden: float = 0.3
+        elsewhere: float = 0.5
+        moments: int = 5
+        between: int = 45
+        typed: float = 0.75
+        notable: float = 0.6
+        width: int = 1
+        tick_s: float = 0.2
+
+    def __init__(self, config: Config) -> None:
+        self.config, self.expert = config, LiberoGoalExpert()
+        self.world = Watched(World.Config())
+
+    def session(self, seed: int) -> Session:
+        """The session of a seed."""
+        draw = Words(derive(seed, "scene", self.config.split), self.config.split)
+        lacks = draw.pick(list(THINGS), "hidden") if draw.chance(self.config.hidden, "lacks") else ""
+        goal = draw.pick(draw.tasks, "goal")
+        self.world.watch((), Arrangement(hidden=(lacks,)) if lacks else self._arranged(draw))
+        self.world.reset(goal, derive(draw.seed, "placement") % 2**31, self.config.split)
+        lines, views, proprio, starts = [], [], [], []
+        t = draw.between(0.2, 0.8, "begin")
+        for number in range(self.config.moments):
+            if not lacks and number:
+                self._act(goal, draw.rng("steps", number))
+            text, says, role = self._told(draw, number, lacks) if lacks else self._question(draw, number)
+            seen = self.world.env.observe(images=True)
+            views.append([encode(image.pixels) for image in sorted(seen.images, key=lambda image: image.camera)])
+            proprio.append(seen.proprio)
+            starts.append(t)
+            words = tuple(
+                Word(word, t + WORD_S * k, t + WORD_S * k + 0.8 * WORD_S) for k, word in enumerate(spoken_words(text))
+            )
+            lines.append(Line(role=role, text=text, start=t, end=words[-1].end, words=words, says=says))
+            t = words[-1].end + draw.between(1.5, 2.5, "rest", number) + 0.12 * len(says.split())
+        ticks = int(t / self.config.tick_s) + 2
+        pictured = range(0, ticks, EVERY)
+        at = [max(0, int(np.searchsorted(starts, tick * self.config.tick_s, "right")) - 1) for tick in pictured]
+        return Session(
+            features=np.zeros((ticks, 0, self.config.width), np.float16),
+            playback=np.zeros((ticks, 3), np.float32),
+            pictured=tuple(pictured),
+            jpegs=tuple(view for k in at for view in views[k]),
+            proprio=np.stack([proprio[k] for k in at]).astype(np.float32),
+            lines=tuple(lines),
+            finished=(),
+            tick_s=self.config.tick_s,
+            terms=("lacking" if lacks else "scene",),
+            seed=seed,
+        )
+
+    def _arranged(self, draw: Words) -> Arrangement:
+        """Things lie elsewhere, each in another place; a drawer may be open."""
+        at: dict[str, str] = {}
+        for thing, places in PLACES.items():
+            free = [place for place in places if place not in at.values() and place not in at]
+            if free and draw.chance(self.config.elsewhere, thing):
+                at[thing] = draw.pick(free, thing, "place")
+        opened = draw.pick(LEVELS, "level") if draw.chance(self.config.elsewhere, "open") else ""
+        return Arrangement(at=at, opened=opened)
+
+    def _act(self, goal: str, rng: np.random.Generator) -> None:
+        """Some control steps of the task, as long as it is not done."""
+        env: Any = self.world.env
+        for _ in range(int(rng.integers(self.config.between + 1))):
+            scene = env.scene()
+            if self.expert.done(scene, goal):
+                return
+            env.apply(np.asarray(self.expert.act(scene, goal), np.float64))
+
+    def _question(self, draw: Words, number: int) -> tuple[str, str, str]:
+        """What is asked about the scene as it is now, the answer, and the role."""
+        scene: Any = self.world.env.scene()
+        true = [(kind, key) for kind in asked.KINDS if (key := asked.truth(kind, scene))]
+        notable = [(kind, key) for kind, key in true if key not in USUAL]
+        special = bool(notable) and draw.chance(self.config.notable, "notable", number)
+        for turn in range(20):
+            if draw.chance(self.config.typed, "typed", number, turn):
+                kind, key = draw.pick(notable if special else true, "asked", number, turn)
+                text = draw.pick(questions.scene(kind, draw.split), "wording", number, turn)
+                says = asked.KINDS[kind].sentences[key]
+            else:
+                saying = draw.saying("ask_scene", number, turn)
+                text, says = saying.text, answer(scene, saying.topic or saying.text)
+            if says and not says.startswith(OF_THE_TASK):
+                return text, says, "ask_scene"
+        return questions.scene("open_drawer", draw.split)[0], "", "ask_scene"
+
+    def _told(self, draw: Words, number: int, lacks: str) -> tuple[str, str, str]:
+        """A task that needs what is not there, or one that does not."""
+        without = draw.chance(0.5, "without", number)
+        goal = draw.pick([goal for goal in draw.tasks if (lacks in NEEDS.get(goal, ())) == without], "told", number)
+        says = f"I cannot do that, there is no {lacks} here." if without else ""
+        return draw.saying("instruct", number, goal=goal).text, says, "defective" if without else "instruct"
+
+    def close(self) -> None:
+        """End the world."""
+        self.world.close()
