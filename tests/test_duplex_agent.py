@@ -96,7 +96,7 @@ def context(tick_s=0.2):
 
 @pytest.mark.parametrize("name", ["debug", "debug-listener", "debug-duplex"])
 def test_every_small_size_runs_live_with_finite_chunks(name):
-    agent = Duplex.Config(size=name).build()
+    agent = Duplex.Config(weights="", size=name).build()
     state, side = agent.start(context()), agent.network.eye.config.size
     for tick in range(1, 6):
         output, state = agent.step(replace(observation(tick, side=side), proprio=np.ones(19, np.float32)), state)
@@ -264,4 +264,4 @@ def test_pictures_of_another_size_are_refused():
 
 def test_an_unknown_size_is_refused_with_the_nearest():
     with pytest.raises(StrettoError, match="Did you mean 'tiny'"):
-        Duplex.Config(size="tinny", live=False).build()
+        Duplex.Config(weights="", size="tinny", live=False).build()

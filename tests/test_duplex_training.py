@@ -17,6 +17,7 @@ from stretto.train.acting.contexts import encode as jpeg
 from stretto.train.acting.phrases import encode
 from stretto.train.duplex.dialogues import dialogue
 from stretto.train.duplex.episodes import Episodes, heard_truly
+from stretto.train.duplex.labels import HALT, MOVE
 from stretto.train.duplex.shards import Session
 from stretto.train.duplex.stage import TRAINED, DuplexStage, heard_by
 
@@ -88,7 +89,7 @@ def test_a_perfect_ear_hears_each_word_a_tick_after_its_end_and_closes_the_turn(
 @torch.no_grad()
 def test_rows_that_nobody_sees_are_left_out_without_changing_what_the_others_say(net):
     session = session_of()
-    seen = episodes_of(net, [session], replace(Episodes.Config.tiny(), flipped=0.0))
+    seen = episodes_of(net, [session], replace(Episodes.Config.tiny(), flipped=0.0, hesitant=0.0))
     stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")
     whole, part = seen.batch(0), seen.batch(0, generator(1, "asks"))
     found = [stage.scores(b, b.pictures.permute(0, 1, 4, 2, 3)) for b in (whole, part)]
@@ -105,6 +106,28 @@ def test_rows_that_nobody_sees_are_left_out_without_changing_what_the_others_say
         assert torch.equal(whole.targets[name][:, columns][part.targets[name] >= 0],
                            part.targets[name][part.targets[name] >= 0])  # fmt: skip
     assert len(part.pictures) < len(whole.pictures)
+
+
+def test_an_arm_that_hesitates_is_shown_standing_and_is_to_move_all_the_same(net):
+    session = session_of()
+    seen = episodes_of(net, [session], replace(Episodes.Config.tiny(), flipped=0.0, hesitant=1.0))
+    halt, move = (net.layout.vocabularies["act"].id(name) for name in ("<halt>", "<move>"))
+    first = int(np.flatnonzero(seen.labels(0).act == MOVE)[0])
+    assert seen.labels(0).act[first - 1] == HALT
+    standing = torch.from_numpy(session.pictures(max(tick for tick in session.pictured if tick < first)))
+    late = 0
+    for seed in range(8):
+        batch = seen.batch(0, generator(seed, "asks"))
+        acts = batch.tokens[net.layout["act"].expert]
+        here = acts.stream == net.layout.index["act"]
+        told = zip(
+            acts.tick[0, here].tolist(), acts.id[0, here].tolist(), batch.targets["act"][0].tolist(), strict=True
+        )
+        asked = [(last, target) for tick, last, target in told if first < tick <= first + 1]
+        assert all(ask == (halt, move) for ask in asked)
+        late += len(asked)
+        assert any(torch.equal(picture, standing) for picture in batch.pictures)
+    assert late
 
 
 def test_words_alone_teach_what_to_say_and_nothing_about_the_arm(net):

@@ -5,7 +5,7 @@ say is fed back, and a slot that said something may be asked once more. Heard an
 speech phrase by phrase, the act slot's `<move>` or `<halt>` goes to the executor as it is, and every second tick the
 flow head draws a chunk that continues the actions already committed.
 
-Untrained it babbles SmolLM2's own text and moves at random; `Config.weights` brings a trained network.
+Untrained (`Config.weights` of "") it babbles SmolLM2's own text and moves at random.
 
 The rings in a state are written in place: `fork` a state before stepping it twice.
 """
@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stretto.agents.checkpoint import from_pretrained
+from stretto.agents.checkpoint import find_weights, from_pretrained
 from stretto.agents.evidence import Evidence, Since
 from stretto.agents.network import Network
 from stretto.agents.sizes import size
@@ -44,6 +44,13 @@ SHIPPED = "weights/stretto-tiny"
 SYSTEM = "<|im_start|>system\nYou are a robot arm that listens, looks, speaks and acts.<|im_end|>\n"
 
 
+def _network(weights: str, name: str) -> Network:
+    """A checkpoint's, or an untrained one of a size."""
+    if not weights:
+        return size(name).build()
+    return from_pretrained(find_weights(weights, "duplex") if weights == SHIPPED else weights)
+
+
 @dataclass(frozen=True, kw_only=True)
 class State:
     """A session: place in the layout, past, ears, last sounds and word, pictures last seen, typed tokens that wait,
@@ -65,14 +72,15 @@ class State:
 
 
 class Duplex(Configurable):
-    """The learned agent: from a checkpoint, or untrained at a size of agents/sizes.py.
+    """The learned agent: the shipped one, another checkpoint's, or untrained at a size of agents/sizes.py.
 
     A `network` that is handed in is used as it is; a replay of the flight recorder cannot know it.
     """
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`weights`: directory or hub id of a checkpoint (agents/checkpoint.py), which brings its own `size`.
+        """`weights`: directory or hub id of a checkpoint (agents/checkpoint.py), which brings its own `size`; "" is
+        untrained.
         `live`: 4- or 8-bit weights (CPU). `committed`: actions of the last chunk that a new one continues.
         `temperature`: of the text slots, 0 is greedy. `noise`: scale of what chunks are drawn from, 0 is the middle of
         what was learned. `rate`: of the chunks, in Hz. `standing`: control steps for which an arm that stands is taken
@@ -81,7 +89,7 @@ class Duplex(Configurable):
         those that it hears, "" of none.
         """
 
-        weights: str = ""
+        weights: str = SHIPPED
         size: str = "tiny"
         voice: str = "piper-joe"
         live: bool = True
@@ -104,7 +112,7 @@ class Duplex(Configurable):
     def __init__(self, config: Config, network: Network | None = None) -> None:
         self.config = config
         torch.set_num_threads(1)
-        self.network = network or (from_pretrained(config.weights) if config.weights else size(config.size).build())
+        self.network = network or _network(config.weights, config.size)
         self.layout = self.network.layout
         if config.live:
             self.network.live()

@@ -46,7 +46,7 @@ class TickTrained:
 
     def open(self) -> Beside:
         """The agent beside its world, warmed up."""
-        return Beside.open(Timed(Duplex.Config(weights=find_weights(SHIPPED, "duplex"))))
+        return Beside.open(Timed(Duplex.Config()))
 
     def run(self, trial: Trial, state: Beside) -> list[dict[str, Any]]:
         """The session; its rows."""

@@ -7,7 +7,7 @@ examples:
   stretto run --task libero_goal:8 --say "put the bowl on the plate"
   stretto run --task libero_goal:7 --audio turn_on.wav --agent cascade --seed 3
   stretto run --task libero_goal:8 --audio sentence.wav --clock wall        in real time
-  stretto run --agent duplex --set weights=DIR --say "open the drawer"      a trained network
+  stretto run --agent duplex --audio sentence.wav                           the learned agent; --set weights=DIR another
   stretto run --agent cascade --replay out/flight/NAME.npz                  what did it put out, tick by tick
 """
 

@@ -114,10 +114,9 @@ def _cascade_policy(name: str, voice: Voice) -> Arm:
 
 
 def _duplex(name: str, voice: Voice) -> Arm:
-    from stretto.agents.checkpoint import find_weights
-    from stretto.agents.duplex import SHIPPED, Duplex
+    from stretto.agents.duplex import Duplex
 
-    return _unprivileged(name, Duplex.Config(weights=find_weights(SHIPPED, "duplex")).build())
+    return _unprivileged(name, Duplex.Config().build())
 
 
 def _unprivileged(name: str, agent: Any) -> Arm:

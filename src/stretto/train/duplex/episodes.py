@@ -27,13 +27,16 @@ from stretto.think.cursor import Row
 from stretto.think.layout import Layout
 from stretto.think.plan import Plan, TickPlan, write
 from stretto.think.tokens import Tokens, gather, targets_of
-from stretto.train.duplex.labels import ANY, Labels, labels_of, tick_of
+from stretto.train.duplex.labels import ANY, HALT, MOVE, Labels, labels_of, tick_of
 from stretto.train.duplex.shards import Session
 
 Heard = Sequence[Sequence[int]]
 """What was heard of a session, tick by tick: tokens, the close of a turn among them."""
 
 Encode = Callable[[str], list[int]]
+
+LONGEST_LATE, MOST_LATE = 20, 6
+"""Ticks for which an arm hesitates at most, and how many of their asks count."""
 
 KINDS = ("sound", "scenes", "words")
 """Kinds of sessions."""
@@ -83,13 +86,16 @@ class Episodes(Configurable):
     class Config(BaseConfig):
         """`around`: ticks on either side of a change in which every ask counts; `others`: asks elsewhere. `flipped`:
         share of act asks in whose slot stands something else than what was decided last. `words`, `scenes`: shares of
-        sessions of words alone (dialogues.py) and of pictures and words (scenes.py), where there are some."""
+        sessions of words alone (dialogues.py) and of pictures and words (scenes.py), where there are some. `hesitant`:
+        share of sessions in which the arm is shown to stand on for some time when it should have begun to move: a
+        teacher never hesitates, and who learned from it alone takes a standing arm for a reason to stand."""
 
         around: int = 3
         others: int = 12
         flipped: float = 0.2
         words: float = 0.25
         scenes: float = 0.3
+        hesitant: float = 0.6
         seed: int = 0
 
         @classmethod
@@ -139,18 +145,35 @@ class Episodes(Configurable):
         some = rng.choice(session.ticks, min(self.config.others, session.ticks), replace=False).tolist()
         return {tick for tick in (*near, *some) if 0 <= tick < session.ticks}
 
+    def _hesitation(self, number: int, labels: Labels, rng: np.random.Generator | None) -> range:
+        """Ticks from one in which the arm should begin to move, and in which it is shown standing; often none."""
+        if rng is None or rng.random() >= self.config.hesitant:
+            return range(0)
+        moves = labels.act == MOVE
+        begins = [tick for tick in range(1, len(moves)) if moves[tick] and labels.act[tick - 1] == HALT]
+        begins = [tick for tick in begins if any(seen < tick for seen in self.sessions[number].pictured)]
+        if not begins:
+            return range(0)
+        first = int(rng.choice(begins))
+        last = first + int(rng.integers(2, LONGEST_LATE + 1))
+        return range(first, next((tick for tick in range(first, last) if not moves[min(tick, len(moves) - 1)]), last))
+
     def batch(self, number: int, rng: np.random.Generator | None = None) -> Batch:
         """A session; without a generator whole."""
         session, labels = self.sessions[number], self.labels(number)
-        asked = self.asks(number, labels, rng)
+        asked, late = self.asks(number, labels, rng), self._hesitation(number, labels, rng)
+        if rng is not None and late:
+            asked |= set(rng.choice(late, min(MOST_LATE, len(late)), replace=False).tolist())
         every = self.layout["image"].every
         shown = [tick for tick in session.pictured if any(tick + k in asked for k in range(every))]
         plan = self.plan(number, labels, set(shown))
-        rows, stored, targets = self._kept(plan, asked, labels, rng, session.features.shape[1] == 0)
+        rows, stored, targets = self._kept(plan, asked, labels, rng, late, session.features.shape[1] == 0)
         tokens = gather(self.layout, [rows], [stored])
         found = targets_of(self.layout, tokens, [targets])
         say = tokens[self.layout["say"].expert]
-        at = [session.pictured.index(tick) for tick in shown]
+        before = max((tick for tick in session.pictured if late and tick < late[0]), default=0)
+        source = {tick: before if tick in late else tick for tick in shown}
+        at = [session.pictured.index(source[tick]) for tick in shown]
         played = sorted({row.tick for row in rows if self.layout.streams[row.stream].name == "playback"})
         return Batch(
             tokens=tokens,
@@ -158,7 +181,7 @@ class Episodes(Configurable):
             begins=~say.open[:, say.stream == self.layout.index["say"]],
             features=torch.from_numpy(session.features.astype(np.float32)).flatten(0, 1)[None],
             playback=torch.from_numpy(session.playback[played])[None],
-            pictures=torch.from_numpy(np.stack([session.pictures(tick) for tick in shown]))
+            pictures=torch.from_numpy(np.stack([session.pictures(source[tick]) for tick in shown]))
             if shown
             else torch.empty(0),
             proprio=torch.from_numpy(session.proprio[at])[None],
@@ -192,10 +215,10 @@ class Episodes(Configurable):
         return say
 
     def _kept(
-        self, plan: Plan, asked: set[int], labels: Labels, rng: np.random.Generator | None, mute: bool
+        self, plan: Plan, asked: set[int], labels: Labels, rng: np.random.Generator | None, late: range, mute: bool
     ) -> tuple[tuple[Row, ...], list[bool], list[int]]:
-        """Rows that are learned from or seen, whether they stay, what they should say. `mute`: without sound nothing is
-        learned about the arm."""
+        """Rows that are learned from or seen, whether they stay, what they should say. `late`: ticks in which the arm
+        still stands; what was decided last is then to stand. `mute`: without sound nothing is learned about the arm."""
         rows, stored, targets = [], [], []
         for row, kept, target in zip(plan.rows, plan.stored, plan.targets, strict=True):
             stream = self.layout.streams[row.stream]
@@ -205,6 +228,7 @@ class Episodes(Configurable):
             wanted = target if stream.name in ("act", "say") else -1
             if stream.name == "act":
                 wanted = -1 if labels.act[row.tick] == ANY or mute else target
+                row = row._replace(id=self._acts[HALT]) if row.tick in late[1:] else row
                 if rng is not None and rng.random() < self.config.flipped:
                     row = row._replace(id=int(rng.choice(self._acts)))
             rows.append(row)

@@ -177,9 +177,11 @@ def heard_by(
     network: Network, sessions: Sequence[Session], system: Sequence[int], together: int = 16
 ) -> list[list[list[int]]]:
     """What a network hears of some sessions when it hears its own words: tokens per tick."""
-    hearing, found = Hearing(network), []
+    hearing, found = Hearing(network), dict[int, list[list[int]]]()
+    by_length = sorted(range(len(sessions)), key=lambda number: sessions[number].ticks)
     for first in range(0, len(sessions), together):
-        some = sessions[first : first + together]
+        numbers = by_length[first : first + together]
+        some = [sessions[number] for number in numbers]
         ticks = max(session.ticks for session in some)
         features = torch.zeros(len(some), ticks, *some[0].features.shape[1:])
         for place, session in enumerate(some):
@@ -190,5 +192,5 @@ def heard_by(
             said, state = hearing.step(features[:, tick], state)
             for one, tokens in zip(heard, said, strict=True):
                 one.append(tokens)
-        found += [one[: session.ticks] for one, session in zip(heard, some, strict=True)]
-    return found
+        found |= {number: one[: sessions[number].ticks] for number, one in zip(numbers, heard, strict=True)}
+    return [found[number] for number in range(len(sessions))]
