@@ -8,6 +8,7 @@ virtual clock, measured delays, no reflex.
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from stretto.bench.duplex.play import Exam
@@ -28,11 +29,12 @@ def main(folder: Path, trials: list[str]) -> None:
             played = exam.play(scenario, int(number), "duplex", film_hz=FPS)
             rows = SCENARIOS[scenario].judge(played.sheet, played.episode, exam)
             passed = next(bool(row["value"]) for row in rows if row["row"] == "passed")
-            write_session(played.trace, place)
+            trace = replace(played.trace, agent="duplex")
+            write_session(trace, place)
             told.append(
                 f"## {scenario}, development {number}: {'passed' if passed else 'failed'}\n\n"
                 f"[film with sound]({place.name}/session.mp4) · [events]({place.name}/events.jsonl)\n\n"
-                f"![score]({place.name}/score.png)\n\n```\n{tell(played.trace)}\n```\n"
+                f"![score]({place.name}/score.png)\n\n```\n{tell(trace)}\n```\n"
             )
             print(told[-1])
     finally:

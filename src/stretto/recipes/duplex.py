@@ -59,10 +59,9 @@ class DuplexTraining(Configurable):
         """`policy`, `hear`: directories of the checkpoints that act and that hear; "" of none: random weights, and a
         perfect ear. `begin`: a checkpoint of this recipe that is trained further, "" is none. `train`, `dev`: composed
         sessions; `scenes`, `words`: sessions of pictures and words and of words alone in training, and a tenth of each
-        in development. `rounds` of
-        `driven` sessions each in which the agent drives, after equal parts of the steps. `ship`: where the checkpoint
-        goes, "" is OUT/agent; what stands in those of `policy` and `hear` is not written again then. `minutes` of one
-        call, 0 is to the end."""
+        in development. `rounds` of `driven` sessions each in which the agent drives, after equal parts of the steps.
+        `ship`: where the checkpoint goes, "" is OUT/agent; what stands in those of `policy` and `hear` is not written
+        again then. `minutes` of one call, 0 is to the end."""
 
         size: str = "tiny-duplex"
         policy: str = ""
