@@ -18,7 +18,7 @@ from stretto.train.acting.phrases import encode
 from stretto.train.duplex.dialogues import dialogue
 from stretto.train.duplex.episodes import Episodes, heard_truly
 from stretto.train.duplex.labels import HALT, MOVE
-from stretto.train.duplex.shards import Session
+from stretto.train.duplex.session import Session
 from stretto.train.duplex.stage import TRAINED, DuplexStage, heard_by
 
 SYSTEM = [1]

@@ -38,7 +38,8 @@ from stretto.train.acting.stage import TRAINED as ACTING
 from stretto.train.device import choose
 from stretto.train.duplex.dialogues import dialogue
 from stretto.train.duplex.episodes import Episodes, heard_truly
-from stretto.train.duplex.shards import Job, Session, make_sessions
+from stretto.train.duplex.session import Session
+from stretto.train.duplex.shards import Job, make_sessions
 from stretto.train.duplex.stage import TRAINED, DuplexStage, heard_by
 from stretto.train.hear import LISTENING
 from stretto.train.loop import Loop

@@ -17,7 +17,7 @@ from stretto.data.talk_style import spoken_words
 from stretto.sessions.composer.compose import Line
 from stretto.sessions.composer.draw import Draw
 from stretto.sessions.composer.terms.ask_general import question
-from stretto.train.duplex.shards import Session
+from stretto.train.duplex.session import Session
 
 MIX: dict[str, float] = {
     "ask_general": 60, "instruct": 8, "side": 8, "backchannel": 4, "hard": 4, "stop": 4, "prose": 4, "switch": 4,

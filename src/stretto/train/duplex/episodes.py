@@ -28,7 +28,7 @@ from stretto.think.layout import Layout
 from stretto.think.plan import Plan, TickPlan, write
 from stretto.think.tokens import Tokens, gather, targets_of
 from stretto.train.duplex.labels import ANY, HALT, MOVE, Labels, labels_of, tick_of
-from stretto.train.duplex.shards import Session
+from stretto.train.duplex.session import Session
 
 Heard = Sequence[Sequence[int]]
 """What was heard of a session, tick by tick: tokens, the close of a turn among them."""

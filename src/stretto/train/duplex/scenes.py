@@ -30,7 +30,7 @@ from stretto.sessions.composer.terms.defective import NEEDS
 from stretto.sessions.watched import THINGS, Arrangement, Watched
 from stretto.train.acting.contexts import encode
 from stretto.train.duplex.dialogues import WORD_S, Words
-from stretto.train.duplex.shards import Session
+from stretto.train.duplex.session import Session
 
 PLACES = {"bowl": ("plate", "stove", "cabinet"), "cream cheese": ("plate", "stove", "bowl"),
           "wine bottle": ("plate", "stove", "cabinet")}  # fmt: skip

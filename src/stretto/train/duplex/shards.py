@@ -1,106 +1,34 @@
-"""Composed sessions on disk: what the ear makes of the sound, pictures, and what was said, a file each.
+"""Sessions made by many processes: what the ear makes of composed ones, and scenes, a file each (session.py).
 
 A file follows from (split, seed) alone, is written whole or not at all, and is about a megabyte; many processes may
 make them at once, and a run may end at any moment. Training then needs neither a simulator nor a voice.
 """
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float16, Float32
 
 from stretto.agents.duplex import Duplex
 from stretto.core.clock import Stopwatch
-from stretto.core.errors import StrettoError
 from stretto.core.rng import generator
-from stretto.core.signals import HEARING_RATE, Word
+from stretto.core.signals import HEARING_RATE
 from stretto.core.sound import level_dbfs
 from stretto.data import rooms
 from stretto.data.hearing import BEDS
 from stretto.data.speech_cache import SpeechCache
 from stretto.listen.encoders.whisper import WhisperEncoder
-from stretto.sessions.composer.compose import Composed, Composer, Line
-from stretto.train.acting.contexts import decode, encode
+from stretto.sessions.composer.compose import Composed, Composer
+from stretto.train.acting.contexts import encode
+from stretto.train.duplex.scenes import Scenes
+from stretto.train.duplex.session import Session
 from stretto.train.workers import done
 
 BEDDED = 0.2
 """Share of sessions with a noise from end to end."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Session:
-    """A composed session to train on. `pictured`: ticks with pictures; `jpegs`: those, front and wrist by turns."""
-
-    features: Float16[np.ndarray, "ticks embeddings width"]
-    playback: Float32[np.ndarray, "ticks 3"]
-    pictured: tuple[int, ...]
-    jpegs: tuple[bytes, ...]
-    proprio: Float32[np.ndarray, "pictures proprio"]
-    lines: tuple[Line, ...]
-    finished: tuple[float, ...]
-    tick_s: float
-    terms: tuple[str, ...] = ()
-    seed: int = 0
-
-    @property
-    def ticks(self) -> int:
-        """Its length."""
-        return len(self.features)
-
-    def pictures(self, tick: int) -> np.ndarray:
-        """Front and wrist of a tick in `pictured` (2, height, width, 3)."""
-        at = 2 * self.pictured.index(tick)
-        return np.stack([decode(self.jpegs[at]), decode(self.jpegs[at + 1])])
-
-    def save(self, path: Path) -> Path:
-        """Write it. Raises StrettoError when the disk refuses."""
-        facts = {
-            "lines": [asdict(line) for line in self.lines], "finished": self.finished, "tick_s": self.tick_s,
-            "terms": self.terms, "seed": self.seed, "pictured": self.pictured,
-        }  # fmt: skip
-        part = path.with_name(f".{path.name}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
-                np.savez(
-                    file, features=self.features, playback=self.playback, proprio=self.proprio,
-                    ends=np.cumsum([0, *map(len, self.jpegs)]), jpegs=np.frombuffer(b"".join(self.jpegs), np.uint8),
-                    facts=np.array(json.dumps(facts)),
-                )  # fmt: skip
-            return part.replace(path)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise StrettoError(f"Cannot write '{path}': {error.strerror}. Is the disk full?") from error
-
-    @classmethod
-    def load(cls, path: Path) -> "Session":
-        """A session from disk. Raises StrettoError when it is none."""
-        try:
-            with path.open("rb") as opened, np.load(opened) as file:
-                arrays = {name: file[name] for name in file.files}
-            facts = json.loads(str(arrays["facts"]))
-            ends, jpegs = arrays["ends"], arrays["jpegs"].tobytes()
-            lines = [Line(**{**line, "words": tuple(_word(word) for word in line["words"])}) for line in facts["lines"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StrettoError(
-                f"'{path}' is no composed session ({error}). Delete it to have it made again."
-            ) from error
-        return cls(
-            features=arrays["features"], playback=arrays["playback"], proprio=arrays["proprio"],
-            pictured=tuple(facts["pictured"]),
-            jpegs=tuple(jpegs[a:b] for a, b in zip(ends, ends[1:], strict=False)),
-            lines=tuple(lines), finished=tuple(facts["finished"]), tick_s=facts["tick_s"],
-            terms=tuple(facts["terms"]), seed=facts["seed"],
-        )  # fmt: skip
-
-
-def _word(told: Any) -> Word:
-    return Word(**told) if isinstance(told, dict) else Word(*told)
 
 
 @torch.no_grad()
@@ -199,8 +127,6 @@ class _Played:
 
 
 def _maker(job: Job) -> Any:
-    from stretto.train.duplex.scenes import Scenes
-
     return Scenes.Config(split=job.split, width=job.ear.features).build() if job.still else _Played(job)
 
 

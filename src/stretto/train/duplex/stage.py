@@ -27,7 +27,7 @@ from stretto.agents.network import Network
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.train.duplex.episodes import Batch, Episodes
-from stretto.train.duplex.shards import Session
+from stretto.train.duplex.session import Session
 
 TRAINED = (
     "backbone.experts.speaking.", "backbone.experts.deciding.", "tables.say.", "tables.act.", "playback.",
