@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from stretto.agents.checkpoint import from_pretrained, save_pretrained
 from stretto.agents.sizes import size
+from stretto.core.errors import StrettoError
 from stretto.core.rng import generator
 from stretto.core.signals import Word
 from stretto.recipes.duplex import DuplexTraining, assembled
@@ -208,7 +209,35 @@ def test_training_goes_on_from_another_agent_and_ships_only_what_the_others_lack
     assert all(name.startswith(TRAINED) for name in own)
     loaded = from_pretrained(shipped)
     assert torch.equal(loaded.eye.cell, network.eye.cell)
-    assert not (tmp_path / "second" / "agent").exists()
+    whole = from_pretrained(tmp_path / "second" / "agent")
+    assert all(
+        torch.equal(whole.get_parameter(name), loaded.get_parameter(name))
+        for name in own - {n for n in own if "#" in n}
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"train": -1}, {"scenes": -5}, {"minutes": -1.0}, {"train": 0, "scenes": 0, "words": 0}]
+)
+def test_counts_that_cannot_be_are_refused(wrong):
+    with pytest.raises(StrettoError, match="at least 0, and sessions to train on"):
+        replace(DuplexTraining.Config.tiny(), **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"hesitant": 2.0}, {"words": 0.9}, {"scenes": -0.1}])
+def test_shares_that_cannot_be_are_refused(wrong):
+    with pytest.raises(StrettoError, match="shares from 0 to 1.*got"):
+        Episodes.Config(**wrong)
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
+    other = save_pretrained(size("debug").build(), tmp_path / "other", dtype="float32", only="all")
+    with pytest.raises(StrettoError, match="other' does not fit size 'debug-duplex'.*deciding.*it has none"):
+        assembled("debug-duplex", begin=str(other))
+    config = replace(DuplexTraining.Config.tiny(), ship=str(other))
+    with pytest.raises(StrettoError, match="new directory to ship to"):
+        config.build().run(tmp_path / "out", lambda text: None)
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_a_network_hears_is_what_it_hears_alone_and_in_company(net):

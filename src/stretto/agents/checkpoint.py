@@ -74,8 +74,8 @@ def save_pretrained(
     directory = Path(directory)
     if directory.is_file() or (directory.is_dir() and any(directory.iterdir())):
         raise StrettoError(f"Expected a new directory for a checkpoint, but '{directory}' is there. Choose another.")
-    others = [_find(other) for other in shared]
-    theirs = _first([_read_shards(other, _head(other)) for other in others])
+    others = {found: _head(found) for found in map(_find, shared)}
+    theirs = _first([_read_shards(*other) for other in others.items()])
     left_out = (_untouched(network) if only == "trained" else set()) - theirs.keys()
     drawn = sorted(name for name in left_out if not _is_packaged(network, name))
     tensors = {
@@ -94,7 +94,7 @@ def save_pretrained(
         "drawn": drawn,
     }
     if others:
-        head["shared"] = {os.path.relpath(other, directory): _head(other)["shards"] for other in others}
+        head["shared"] = {os.path.relpath(other, directory): there["shards"] for other, there in others.items()}
     part = directory.with_name(f".{directory.name}.part")
     try:
         shutil.rmtree(part, ignore_errors=True)

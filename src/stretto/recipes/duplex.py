@@ -9,8 +9,8 @@
                        training goes on with all, 3 000 sessions more
         5. checkpoint  out/duplex/agent, about 26 MB, for `stretto run --agent duplex --set weights=out/duplex/agent`
 
-    stretto train duplex … --set ship=weights/stretto-tiny   the checkpoint is written there, without what the folders
-                                               of `policy` and `hear` beside it hold
+    stretto train duplex … --set ship=weights/stretto-tiny   the checkpoint goes there too, without what the folders of
+                                               `policy` and `hear` hold
     stretto train duplex … --minutes 60        a piece; the same command goes on
     stretto train duplex --size debug --out out/try          seconds: does it run? (random weights, a perfect ear)
 
@@ -23,6 +23,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from stretto.agents.checkpoint import digest, from_pretrained, save_pretrained
 from stretto.agents.duplex import SYSTEM
@@ -32,6 +33,7 @@ from stretto.core.begun import same_settings
 from stretto.core.clock import Stopwatch
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
+from stretto.core.errors import StrettoError
 from stretto.recipes.policy_goal import eye_of
 from stretto.train.acting.phrases import encode, encode_heard
 from stretto.train.acting.stage import TRAINED as ACTING
@@ -61,8 +63,8 @@ class DuplexTraining(Configurable):
         perfect ear. `begin`: a checkpoint of this recipe that is trained further, "" is none. `train`, `dev`: composed
         sessions; `scenes`, `words`: sessions of pictures and words and of words alone in training, and a tenth of each
         in development. `rounds` of `driven` sessions each in which the agent drives, after equal parts of the steps.
-        `ship`: where the checkpoint goes, "" is OUT/agent; what stands in those of `policy` and `hear` is not written
-        again then. `minutes` of one call, 0 is to the end."""
+        `ship`: where the checkpoint goes beside OUT/agent, "" is nowhere; what stands in those of `policy` and `hear`
+        is not written again there. `minutes` of one call, 0 is to the end."""
 
         size: str = "tiny-duplex"
         policy: str = ""
@@ -94,6 +96,12 @@ class DuplexTraining(Configurable):
             )
         )
 
+        def __post_init__(self) -> None:
+            counts = ("train", "dev", "scenes", "words", "rounds", "driven", "minutes")
+            if min(getattr(self, name) for name in counts) < 0 or self.train + self.scenes + self.words < 1:
+                told = ", ".join(f"{name}={getattr(self, name)}" for name in counts)
+                raise StrettoError(f"Expected {', '.join(counts)} of at least 0, and sessions to train on; got {told}.")
+
         @classmethod
         def tiny(cls) -> "DuplexTraining.Config":
             """Seconds, but for the simulator."""
@@ -121,8 +129,14 @@ class DuplexTraining(Configurable):
         def left() -> float | None:
             return max(0.01, c.minutes - watch.seconds() / 60) if c.minutes else None
 
-        if self._goal(folder, c.rounds).is_dir():
-            say(f"done: {self._goal(folder, c.rounds)}")
+        agent, shipped = folder / "agent", Path(c.ship)
+        if c.ship and shipped.exists() and not agent.is_dir():
+            raise StrettoError(
+                f"Expected a new directory to ship to, but '{c.ship}' is there. Give another, or delete it."
+            )
+        if agent.is_dir() and (not c.ship or shipped.is_dir()):
+            said = f"done: {agent}"
+            say(f"{said}, {c.ship}" if c.ship else said)
             return
         network = assembled(c.size, c.policy, c.hear, c.begin)
         groups: dict[str, list[Session]] = {}
@@ -155,8 +169,8 @@ class DuplexTraining(Configurable):
     ) -> bool:  # fmt: skip
         """Train behind round `number` on groups of sessions, `dev` for validation; whether its checkpoint is there."""
         c, device = self.config, choose()
-        goal = self._goal(folder, number)
-        if goal.is_dir():
+        left = {path: shared for path, shared in self._goals(folder, number).items() if not path.is_dir()}
+        if not left:
             return True
         made_of = {
             name: digest(path) if path else ""
@@ -184,14 +198,17 @@ class DuplexTraining(Configurable):
         with loop.average():
             played = sum(len(some) for name, some in groups.items() if not name.startswith("dev"))
             facts = {"recipe": "duplex", "steps": loop.step, "sessions": played}
-            shared = [path for path in (c.policy, c.hear) if path and goal == Path(c.ship)]
-            say(f"done: {save_pretrained(network.cpu(), goal, dtype='int8', facts=facts, shared=shared)}")
+            for goal, shared in left.items():
+                say(f"done: {save_pretrained(network.cpu(), goal, dtype='int8', facts=facts, shared=shared)}")
         return True
 
-    def _goal(self, folder: Path, number: int) -> Path:
-        """The checkpoint behind round `number`."""
-        last = Path(self.config.ship or folder / "agent")
-        return last if number == self.config.rounds else folder / f"driver-{number + 1}"
+    def _goals(self, folder: Path, number: int) -> dict[Path, list[str]]:
+        """The checkpoints behind round `number`, and what each leaves to others."""
+        c = self.config
+        if number < c.rounds:
+            return {folder / f"driver-{number + 1}": []}
+        shipped = {Path(c.ship): [path for path in (c.policy, c.hear) if path]} if c.ship else {}
+        return {folder / "agent": [], **shipped}
 
     def _heard(
         self, path: Path, network: Network, sessions: Sequence[Session], system: Sequence[int],
@@ -221,6 +238,7 @@ def assembled(name: str, policy: str = "", hear: str = "", begin: str = "") -> N
     belongs: Callable[[str], bool]
     for source, belongs in ((policy, _acts), (hear, _hears), (begin, _decides)):
         taken = from_pretrained(source).state_dict() if source else {}
+        _check_fits(name, source, belongs, state, taken)
         with torch.no_grad():
             for key, tensor in taken.items():
                 if key in state and belongs(key):
@@ -230,6 +248,20 @@ def assembled(name: str, policy: str = "", hear: str = "", begin: str = "") -> N
             network.when["deciding"].copy_(network.when["action"])
         network.begin_silent("say", SILENT)
     return network
+
+
+def _check_fits(
+    name: str, source: str, belongs: Callable[[str], bool], state: Mapping[str, Tensor], taken: Mapping[str, Tensor]
+) -> None:
+    """Raises StrettoError when what is to be taken has other shapes, or an agent to go on from lacks some of it."""
+    missing = [key for key in state if belongs is _decides and source and belongs(key) and key not in taken]
+    other = [key for key in taken if key in state and belongs(key) and taken[key].shape != state[key].shape]
+    for key in (missing + other)[:1]:
+        got = "it has none" if key not in taken else f"got {tuple(taken[key].shape)}"
+        raise StrettoError(
+            f"The checkpoint '{source}' does not fit size '{name}': expected {key} of shape {tuple(state[key].shape)}, "
+            f"{got}. Give the checkpoint of another stage or size, or `--set size=…`."
+        )
 
 
 def _hears(key: str) -> bool:

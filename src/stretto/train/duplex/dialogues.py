@@ -36,6 +36,19 @@ class Words(Draw):
         self._voices: SpeechCache | None = None  # type: ignore[assignment]
 
 
+def line_of(role: str, text: str, start: float, says: str) -> Line:
+    """A line that nobody speaks, from `start` on (s)."""
+    words = tuple(
+        Word(word, start + WORD_S * k, start + WORD_S * k + 0.8 * WORD_S) for k, word in enumerate(spoken_words(text))
+    )
+    return Line(role=role, text=text, start=start, end=words[-1].end, words=words, says=says)
+
+
+def after(line: Line, rest_s: float) -> float:
+    """When the next one may begin: a rest and the time that its answer takes later."""
+    return line.end + rest_s + 0.12 * len(line.says.split())
+
+
 def dialogue(seed: int, split: str, width: int, embeddings: int = 0, tick_s: float = 0.2) -> Session:
     """One to three turns of talk. `width`: of a speech feature, of which there is none."""
     draw, rng = Words(seed, split), generator(seed, "dialogue")
@@ -44,11 +57,8 @@ def dialogue(seed: int, split: str, width: int, embeddings: int = 0, tick_s: flo
     for turn in range(int(rng.integers(1, TURNS + 1))):
         intent = draw.weighted(MIX, "intent", turn)
         text, says = question(draw, turn) if intent == "ask_general" else (draw.saying(intent, turn).text, "")
-        words = tuple(
-            Word(word, t + WORD_S * k, t + WORD_S * k + 0.8 * WORD_S) for k, word in enumerate(spoken_words(text))
-        )
-        lines.append(Line(role=intent, text=text, start=t, end=words[-1].end, words=words, says=says))
-        t = words[-1].end + float(rng.uniform(1.5, 2.5)) + 0.12 * len(says.split())
+        lines.append(line_of(intent, text, t, says))
+        t = after(lines[-1], float(rng.uniform(1.5, 2.5)))
     ticks = int(t / tick_s) + 8
     return Session(
         features=np.zeros((ticks, embeddings, width), np.float16),

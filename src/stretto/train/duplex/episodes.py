@@ -20,6 +20,7 @@ from torch import Tensor
 
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
+from stretto.core.errors import StrettoError
 from stretto.core.rng import generator
 from stretto.core.signals import Word
 from stretto.data.hearing import written
@@ -98,6 +99,12 @@ class Episodes(Configurable):
         hesitant: float = 0.6
         seed: int = 0
 
+        def __post_init__(self) -> None:
+            shares = {name: getattr(self, name) for name in ("flipped", "words", "scenes", "hesitant")}
+            if not all(0 <= share <= 1 for share in shares.values()) or self.words + self.scenes > 1:
+                told = ", ".join(f"{name}={share}" for name, share in shares.items())
+                raise StrettoError(f"Expected shares from 0 to 1, words and scenes at most 1 together; got {told}.")
+
         @classmethod
         def tiny(cls) -> "Episodes.Config":
             """Few asks."""
@@ -122,7 +129,7 @@ class Episodes(Configurable):
         """The session of that index, under drawn asks."""
         rng = generator(self.config.seed, "duplex", *index)
         share = {"words": self.config.words, "scenes": self.config.scenes}
-        share["sound"] = max(0.0, 1.0 - sum(share.values()))
+        share["sound"] = 1.0 - sum(share.values())
         weights = np.array([share[kind] + 1e-9 for kind in self._kinds])
         kind = list(self._kinds)[int(rng.choice(len(weights), p=weights / weights.sum()))]
         return self.batch(int(rng.choice(self._kinds[kind])), rng)
@@ -155,8 +162,8 @@ class Episodes(Configurable):
         if not begins:
             return range(0)
         first = int(rng.choice(begins))
-        last = first + int(rng.integers(2, LONGEST_LATE + 1))
-        return range(first, next((tick for tick in range(first, last) if not moves[min(tick, len(moves) - 1)]), last))
+        last = min(first + int(rng.integers(2, LONGEST_LATE + 1)), len(moves))
+        return range(first, next((tick for tick in range(first, last) if not moves[tick]), last))
 
     def batch(self, number: int, rng: np.random.Generator | None = None) -> Batch:
         """A session; without a generator whole."""

@@ -18,18 +18,16 @@ import numpy as np
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.rng import derive
-from stretto.core.signals import Word
 from stretto.data import questions
-from stretto.data.talk_style import spoken_words
 from stretto.envs.experts.libero_goal import LiberoGoalExpert
 from stretto.envs.experts.libero_goal.answers import answer
 from stretto.runtime.world import World
 from stretto.sessions import scene as asked
-from stretto.sessions.composer.compose import EVERY, Line
+from stretto.sessions.composer.compose import EVERY
 from stretto.sessions.composer.terms.defective import NEEDS
 from stretto.sessions.watched import THINGS, Arrangement, Watched
 from stretto.train.acting.contexts import encode
-from stretto.train.duplex.dialogues import WORD_S, Words
+from stretto.train.duplex.dialogues import Words, after, line_of
 from stretto.train.duplex.session import Session
 
 PLACES = {"bowl": ("plate", "stove", "cabinet"), "cream cheese": ("plate", "stove", "bowl"),
@@ -82,11 +80,8 @@ class Scenes(Configurable):
             views.append([encode(image.pixels) for image in sorted(seen.images, key=lambda image: image.camera)])
             proprio.append(seen.proprio)
             starts.append(t)
-            words = tuple(
-                Word(word, t + WORD_S * k, t + WORD_S * k + 0.8 * WORD_S) for k, word in enumerate(spoken_words(text))
-            )
-            lines.append(Line(role=role, text=text, start=t, end=words[-1].end, words=words, says=says))
-            t = words[-1].end + draw.between(1.5, 2.5, "rest", number) + 0.12 * len(says.split())
+            lines.append(line_of(role, text, t, says))
+            t = after(lines[-1], draw.between(1.5, 2.5, "rest", number))
         ticks = int(t / self.config.tick_s) + 2
         pictured = range(0, ticks, EVERY)
         at = [max(0, int(np.searchsorted(starts, tick * self.config.tick_s, "right")) - 1) for tick in pictured]
@@ -127,18 +122,15 @@ class Scenes(Configurable):
         scene: Any = self.world.env.scene()
         true = [(kind, key) for kind in asked.KINDS if (key := asked.truth(kind, scene))]
         notable = [(kind, key) for kind, key in true if key not in USUAL]
+        if not draw.chance(self.config.typed, "typed", number):
+            saying = draw.saying("ask_scene", number)
+            says = answer(scene, saying.topic or saying.text)
+            if not says.startswith(OF_THE_TASK):
+                return saying.text, says, "ask_scene"
         special = bool(notable) and draw.chance(self.config.notable, "notable", number)
-        for turn in range(20):
-            if draw.chance(self.config.typed, "typed", number, turn):
-                kind, key = draw.pick(notable if special else true, "asked", number, turn)
-                text = draw.pick(questions.scene(kind, draw.split), "wording", number, turn)
-                says = asked.KINDS[kind].sentences[key]
-            else:
-                saying = draw.saying("ask_scene", number, turn)
-                text, says = saying.text, answer(scene, saying.topic or saying.text)
-            if says and not says.startswith(OF_THE_TASK):
-                return text, says, "ask_scene"
-        return questions.scene("open_drawer", draw.split)[0], "", "ask_scene"
+        kind, key = draw.pick(notable if special else true, "asked", number)
+        text = draw.pick(questions.scene(kind, draw.split), "wording", number)
+        return text, asked.KINDS[kind].sentences[key], "ask_scene"
 
     def _told(self, draw: Words, number: int, lacks: str) -> tuple[str, str, str]:
         """A task that needs what is not there, or one that does not."""
