@@ -278,6 +278,20 @@ def test_no_token_is_computed_twice(layout):
     assert counted == {name: [count] for name, count in own.items()}
 
 
+def test_without_gradients_weights_are_read_once_and_the_states_stay_what_they_are():
+    """What speaks and decides goes through the layers behind what it adapts."""
+    layout = LAYOUTS["adapted"].build()
+    backbone, session = backbone_of(layout), episode(layout, ticks=6)
+    given, read = vectors(backbone, [session]), []
+    apart = whole(backbone, layout, [session], given)
+    layers = [layer for name in ("language", "action") for layer in backbone.experts[name].layers]
+    for layer in layers:
+        layer.ffn.down.register_forward_hook(lambda layer, given, out: read.append(layer))
+    with torch.no_grad():
+        assert worst(whole(backbone, layout, [session], given), apart) < 1e-12
+    assert len(read) == len(layers)
+
+
 def test_a_pass_of_language_alone_runs_without_action_tokens(layout):
     """A second word in a tick asks one slot: the other expert is not computed, and its keys are still read."""
     session = episode(layout, seed=6, ticks=60)

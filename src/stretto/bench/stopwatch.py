@@ -47,9 +47,10 @@ class Timed(Duplex):
         net.head.sample = self._timed(net.head.sample, lambda: ["flow"])  # type: ignore[method-assign]
         net.backbone.forward = self._timed(net.backbone.forward, self._pass)  # type: ignore[method-assign]
         net.answers = self._timed(net.answers, lambda: ["first_pass" if self.passes == 1 else "second_pass"])  # type: ignore[method-assign]
-        for layer in net.backbone.experts["action"].layers:  # type: ignore[union-attr]
-            layer.read = self._timed(layer.read, lambda: ["action"])
-            layer.write = self._timed(layer.write, lambda: ["action"])
+        for name, expert in net.backbone.config.experts.items():
+            for layer in net.backbone.experts[name].layers if "action" in (name, expert.of) else ():  # type: ignore
+                layer.read = self._timed(layer.read, lambda: ["action"])
+                layer.write = self._timed(layer.write, lambda: ["action"])
         heads, attend = net.backbone.config.experts["action"].heads, backbone.attend
         timed = self._timed(attend, lambda: ["action"])
         backbone.attend = lambda asked, *rest: (timed if asked[0][0].shape[2] == heads else attend)(asked, *rest)

@@ -79,9 +79,13 @@ class BorrowedLoRA(nn.Module):
         """The sum of both, while the owner has a weight."""
         return getattr(self._owner[0], self._name).weight + self.up @ self.down
 
-    def forward(self, x: Float[Tensor, "... inner"]) -> Float[Tensor, "... outer"]:
-        """The layer as its owner has it, and the adapter."""
-        return getattr(self._owner[0], self._name)(x) + (x @ self.down.T.to(x.dtype)) @ self.up.T.to(x.dtype)
+    def forward(self, x: Float[Tensor, "... tokens inner"], plain: int = 0) -> Float[Tensor, "... tokens outer"]:
+        """The layer as its owner has it, and the adapter on all tokens but the first `plain`."""
+        found = getattr(self._owner[0], self._name)(x)
+        own, adapted = found[..., :plain, :], x[..., plain:, :]
+        change = (adapted @ self.down.T.to(x.dtype)) @ self.up.T.to(x.dtype)
+        sum_of = found[..., plain:, :] + change
+        return torch.cat([own, sum_of], dim=-2) if plain else sum_of
 
 
 def adapt(module: nn.Module, rank: int, names: tuple[str, ...] = ("qkv", "out", "gate_up", "down")) -> list[LoRA]:

@@ -12,7 +12,7 @@ class SwiGLU(nn.Module):
         self.gate_up = nn.Linear(width, 2 * hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
 
-    def forward(self, x: Float[Tensor, "... width"]) -> Float[Tensor, "... width"]:
-        """Token by token."""
-        gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(nn.functional.silu(gate) * up)
+    def forward(self, x: Float[Tensor, "... width"], *plain: int) -> Float[Tensor, "... width"]:
+        """Token by token. `plain`: of matrices with adapters, how many of the first tokens go without them."""
+        gate, up = self.gate_up(x, *plain).chunk(2, dim=-1)
+        return self.down(nn.functional.silu(gate) * up, *plain)

@@ -16,7 +16,7 @@ Source: SA-MoE of ELLSA (technique End-to-end Listen, Look, Speak and Act). Its 
 every token and selects afterwards; here tokens are gathered by expert, and nothing is computed twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -30,7 +30,7 @@ from stretto.nn.attention import attend, bias_of
 from stretto.nn.rope import turns
 from stretto.think.expert import AdaptedExpert, Expert, ExpertConfig, Layer
 from stretto.think.layout import Layout
-from stretto.think.memory import Exchange, Memory, Rings, Whole
+from stretto.think.memory import Exchange, Memory, Pair, Rings, Whole
 from stretto.think.tokens import Tokens
 from stretto.think.visibility import Rule
 
@@ -110,22 +110,49 @@ class Backbone(nn.Module, Configurable):
     def through(
         self, states: dict[str, Tensor], sights: Sights, turns: Mapping[str, list[Tensor]], memory: Exchange
     ) -> dict[str, Tensor]:
-        """All layers and the last norm. For whoever knows already what is seen (`sights`) and where all stands."""
+        """All layers and the last norm. For whoever knows already what is seen (`sights`) and where all stands.
+
+        Without gradients an expert with adapters goes through the layers behind the one that it adapts, whose weights
+        are then read once for both: at a few rows reading them is what a layer costs.
+        """
+        rows = {name: state.shape[1] for name, state in states.items()}
+        lanes = self._lanes(tuple(states))
+        joint = {lane: torch.cat([states[name] for name in names], dim=1) for lane, names in lanes.items()}
+        turned = {lane: _joined([turns[name] for name in names]) for lane, names in lanes.items()}
+        shown = {stands: _lanes_of(kind, lanes) for stands, kind in sights.items()}
+        plain = {lane: [rows[name] for name in names[:-1]] for lane, names in lanes.items()}
         for layer, stands in enumerate(self.stands):
-            kind = sights[tuple(stands)]
-            queries, pairs = {}, {}
+            kind = shown[tuple(stands)]
+            queries: dict[str, list[Tensor]] = {}
+            pairs: dict[str, Pair] = {}
             met = 1 + max((frame for sight in kind.values() for frame, _ in sight.runs), default=0)
-            for name in kind:
-                queries[name], key, value = self._layer(name, layer).read(states[name], turns[name][:met])
-                pairs[name] = (key, value)
+            for lane in kind:
+                read = self._layer(lane, layer).read(joint[lane], turned[lane][:met], *plain[lane])
+                queries[lane], keys, values = read
+                parts = [rows[name] for name in lanes[lane]]
+                pairs |= zip(lanes[lane], zip(keys.split(parts, 1), values.split(parts, 1), strict=True), strict=True)
             if not kind:
                 continue
-            keys, values = memory.exchange(layer, pairs)
-            for name, sight in kind.items():
-                asked = [(queries[name][frame], run) for frame, run in sight.runs]
-                read = attend(asked, keys, values, sight.bias)
-                states[name] = self._layer(name, layer).write(states[name], read)
-        return {name: cast(Expert, self.experts[name]).norm(state) for name, state in states.items()}
+            keys, values = memory.exchange(layer, {name: pairs[name] for name in sights[tuple(stands)]})
+            for lane, sight in kind.items():
+                asked = [(queries[lane][frame], run) for frame, run in sight.runs]
+                found = attend(asked, keys, values, sight.bias)
+                joint[lane] = self._layer(lane, layer).write(joint[lane], found, *plain[lane])
+        last: dict[str, Tensor] = {}
+        for lane, names in lanes.items():
+            normed = cast(Expert, self.experts[lane]).norm(joint[lane])
+            last |= zip(names, normed.split([rows[name] for name in names], 1), strict=True)
+        return last
+
+    def _lanes(self, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        """Who goes through the layers together, by the name of the last: experts, or one with adapters behind the one
+        that it adapts."""
+        lanes: dict[str, tuple[str, ...]] = {name: (name,) for name in names}
+        for name in () if torch.is_grad_enabled() else names:
+            base = self.config.experts[name].of
+            if base in lanes and name in lanes:
+                lanes[name] = (*lanes.pop(base), name)
+        return lanes
 
     def _layer(self, name: str, layer: int) -> Layer:
         return cast(Layer, cast(Expert, self.experts[name]).layers[self.stands[layer][name]])
@@ -179,6 +206,21 @@ class Backbone(nn.Module, Configurable):
                 self._known.clear()
             self._known[key] = (shown, present, tuple(runs))
         return self._known[key]
+
+
+def _joined(turns: Sequence[list[Tensor]]) -> list[Tensor]:
+    """The turns of a lane, frame by frame."""
+    return list(turns[0]) if len(turns) == 1 else [torch.cat(some, dim=1) for some in zip(*turns, strict=True)]
+
+
+def _lanes_of(kind: Mapping[str, Sight], lanes: Mapping[str, tuple[str, ...]]) -> dict[str, Sight]:
+    """What lanes see in one kind of layer, where those of a lane see the same columns."""
+    found = {}
+    for lane, names in lanes.items():
+        some = [kind[name] for name in names if name in kind]
+        if some:
+            found[lane] = some[0] if len(some) == 1 else Sight(some[0].runs, torch.cat([s.bias for s in some], dim=2))
+    return found
 
 
 def _check(config: Backbone.Config, layout: Layout, deepest: int) -> None:

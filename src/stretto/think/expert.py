@@ -62,7 +62,10 @@ class Layer(nn.Module):
         self.ffn = SwiGLU(config.width, config.ffn)
 
     def read(
-        self, x: Float[Tensor, "batch tokens width"], turns: Sequence[Complex[Tensor, "batch tokens _ half"]]
+        self,
+        x: Float[Tensor, "batch tokens width"],
+        turns: Sequence[Complex[Tensor, "batch tokens _ half"]],
+        *plain: int,
     ) -> tuple[list[Tensor], Tensor, Tensor]:
         """Queries (batch, tokens, heads, size) once per frame, keys and values (batch, tokens, kv heads, size).
 
@@ -70,17 +73,17 @@ class Layer(nn.Module):
         frame those of the queries alone.
         """
         c = self.config
-        both = self.qkv(self.norm1(x)).view(*x.shape[:2], c.heads + 2 * c.kv_heads, c.head).to(x.dtype)
-        plain, values = both.split([c.heads + c.kv_heads, c.kv_heads], 2)
-        query, keys = turn(plain, turns[0]).split([c.heads, c.kv_heads], 2)
-        return [query] + [turn(plain[:, :, : c.heads], by) for by in turns[1:]], keys, values
+        both = self.qkv(self.norm1(x), *plain).view(*x.shape[:2], c.heads + 2 * c.kv_heads, c.head).to(x.dtype)
+        unturned, values = both.split([c.heads + c.kv_heads, c.kv_heads], 2)
+        query, keys = turn(unturned, turns[0]).split([c.heads, c.kv_heads], 2)
+        return [query] + [turn(unturned[:, :, : c.heads], by) for by in turns[1:]], keys, values
 
     def write(
-        self, x: Float[Tensor, "batch tokens width"], read: Float[Tensor, "batch tokens inner"]
+        self, x: Float[Tensor, "batch tokens width"], read: Float[Tensor, "batch tokens inner"], *plain: int
     ) -> Float[Tensor, "batch tokens width"]:
-        """The residual stream after attention and feed-forward."""
-        x = x + self.out(read)
-        return x + self.ffn(self.norm2(x))
+        """The residual stream after attention and feed-forward. `plain`: as in `read`."""
+        x = x + self.out(read, *plain)
+        return x + self.ffn(self.norm2(x), *plain)
 
 
 class Expert(nn.Module):

@@ -5,6 +5,7 @@ adds (`<silence>`, `<halt>` …) stand in `own`, which is trained. So a shipped 
 expert may borrow the table for a vocabulary of its own (`BorrowedTable`).
 """
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -150,9 +151,28 @@ class BorrowedTable(nn.Module):
         return signs @ (self.codes if among is None else self.codes[among]).T.to(signs.dtype)
 
     def go_live(self) -> None:
-        """Score spellings by few bits: zeros and ones lose nothing. The lender's table goes live with its owner."""
+        """Score spellings by their ones alone, which loses nothing. The lender's table goes live with its owner."""
         if self.codes is not None:
-            self.spell, self.codes = quantised(self.codes), None
+            self.spell, self.codes = Ones(self.codes), None
+
+
+class Ones(nn.Module):
+    """A frozen matrix of zeros and few ones, of which only the ones are read."""
+
+    def __init__(self, table: Float[Tensor, "tokens features"]) -> None:
+        super().__init__()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+            some = table.detach().float().to_sparse_csr()
+            rows, places = some.crow_indices().int(), some.col_indices().int()
+            self.ones: Tensor
+            sparse = torch.sparse_csr_tensor(rows, places, some.values(), some.shape, check_invariants=True)
+            self.register_buffer("ones", sparse, persistent=False)
+
+    def forward(self, x: Float[Tensor, "*batch features"]) -> Float[Tensor, "*batch tokens"]:
+        """The sums of the features that each token has."""
+        rows = x.reshape(-1, x.shape[-1]).float()
+        return (self.ones @ rows.T).T.view(*x.shape[:-1], -1)
 
 
 def scores(tables: Sequence[TokenTable | BorrowedTable], states: Sequence[Tensor]) -> list[Tensor]:
