@@ -51,6 +51,11 @@ def test_what_cannot_be_done_without_the_hidden_thing_is_refused_and_the_rest_is
         for line in session.lines:
             said.append(line.role)
             assert line.says == (f"I cannot do that, there is no {hidden} here." if line.role == "defective" else "")
+            assert line.moves == (line.role == "instruct")
+        nexts = [line.start for line in session.lines[1:]]
+        moved = [(line.end, later) for line, later in zip(session.lines, nexts, strict=False) if line.moves]
+        for (end, later), over in zip(moved, session.finished, strict=False):
+            assert end < over < later
     assert {*said} == {"defective", "instruct"}
 
 

@@ -143,6 +143,24 @@ def test_words_alone_teach_what_to_say_and_nothing_about_the_arm(net):
     assert loss.isfinite()
 
 
+def test_what_can_be_met_nowhere_is_refused_in_words_alone():
+    lines = [line for seed in range(60) for line in dialogue(seed, "train", 1).lines]
+    said = {line.role: [other.says for other in lines if other.role == line.role] for line in lines}
+    assert len(said["defective"]) > 5
+    assert all("cannot do that" in says for says in said["defective"])
+    assert not any("".join(said[role]) for role in ("instruct", "side", "switch"))
+
+
+def test_a_scene_in_which_somebody_asks_for_motion_teaches_when_to_move_and_another_does_not(net):
+    told, asked = session_of(), session_of(1)
+    silent = np.zeros((told.ticks, 0, net.config.ear.features), np.float16)
+    moves = replace(told, features=silent)
+    questions = replace(asked, features=silent, lines=(line("What is it?", 3.0, says="The bowl is here."),))
+    seen = episodes_of(net, [moves, questions])
+    assert (seen.batch(0).targets["act"] >= 0).any()
+    assert (seen.batch(1).targets["act"] < 0).all()
+
+
 def test_what_hears_reads_looks_and_draws_chunks_rests(net):
     seen = episodes_of(net, [session_of()])
     stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")

@@ -15,14 +15,14 @@ from stretto.core.errors import StrettoError
 from stretto.core.protocols import Context
 from stretto.core.rng import generator
 from stretto.core.signals import Act, Image, Observation, Sound
-from stretto.data import talk
+from stretto.data import questions, talk
 from stretto.recipes.policy_goal import PolicyGoal, network_of
 from stretto.runtime.delays import NoDelays
 from stretto.runtime.jobs import DrawnJobs
 from stretto.think.tokens import gather
 from stretto.train.acting.batches import Batch, Batches
 from stretto.train.acting.contexts import FIELDS, NO_TASK, Contexts, Shard, decode, encode
-from stretto.train.acting.phrases import GOALS, PhraseBook, Said, make_book, plan_of, sayings, wordings
+from stretto.train.acting.phrases import GOALS, PhraseBook, Said, another, make_book, plan_of, sayings, wordings
 from stretto.train.acting.readout import DRAWERS, from_the_hand
 from stretto.train.acting.stage import SeeAct
 from stretto.train.device import choose
@@ -98,6 +98,25 @@ def test_wordings_are_of_the_training_split_and_name_their_task():
     assert sum(some.before != NO_TASK for some in said) == 90
     trained = {wording for task in range(10) for wording in wordings(task, 300)} - set(GOALS)
     assert not trained & {some.text for some in sayings(12, 1, split="dev")}
+
+
+def test_another_task_is_asked_for_anew_as_a_switch_and_as_a_correction_that_may_name_the_place_alone():
+    plate, stove = GOALS.index("put the bowl on the plate"), GOALS.index("put the bowl on the stove")
+    said = {another(stove, plate, draw) for draw in range(36)}
+    assert said & set(questions.corrections("on the stove", "train"))
+    assert not any(text in questions.corrections(place, "test") for text in said for place in ("on the stove",))
+    assert any(text.lower().startswith(("no, ", "not that", "wrong")) for text in said)
+    assert not said & {another(plate, stove, draw) for draw in range(36)}
+
+
+def test_what_is_heard_now_and_then_comes_in_two_turns_or_with_a_small_word_wrong():
+    said = [some for some in sayings(40, 1) if some.form == "heard" and some.whole and some.text]
+    paused = [some for some in said if "\n" in some.text]
+    assert 0.02 < len(paused) / len(said) < 0.2
+    assert all(turn.endswith((".", "?", "!")) for some in paused for turn in some.turns)
+    known = {wording for task in range(10) for wording in wordings(task, 40)}
+    once = [some.text for some in said if some.before == NO_TASK and some.task != NO_TASK and "\n" not in some.text]
+    assert 0.02 < sum(text not in known for text in once) / len(once) < 0.3
 
 
 @pytest.mark.parametrize("number", [0, 3, 11, 12, 13, 14])

@@ -125,6 +125,20 @@ _ASIDES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """What is no instruction, or none that can be met, by kind."""
 
 
+PLACES = {
+    "bowl": {
+        "on the stove": "put the bowl on the stove",
+        "on top of the cabinet": "put the bowl on top of the cabinet",
+        "on the plate": "put the bowl on the plate",
+    },
+    "wine bottle": {
+        "on top of the cabinet": "put the wine bottle on top of the cabinet",
+        "on the rack": "put the wine bottle on the rack",
+    },
+}
+"""Where a thing may go, by the words of a correction."""
+
+
 def general(split: str) -> tuple[Question, ...]:
     """The general questions of a split. Raises StrettoError for an unknown split."""
     return GENERAL[_column(split)]

@@ -105,7 +105,7 @@ class PolicyGoal(Configurable):
         steps: int = 0
         batch: int = 32
         wordings: int = 300
-        pairs: int = 4
+        pairs: int = 6
         sample: int = 1_000
         validate: int = 500
         lr: float = 8e-4

@@ -174,7 +174,7 @@ class Driving(Configurable):
         wide: float = 0.3
         odd: float = 0.1
         midway: float = 0.2
-        switched: float = 0.15
+        switched: float = 0.35
         fastest: float = 0.7
         slowest: float = 1.3
         seed: int = 0

@@ -6,8 +6,10 @@ sessions, and training joins the action expert to what was kept. Every phrase en
 one with pictures and a chunk, and the one after it, in which only the act slot is asked.
 
 An instruction comes typed or heard (the stream `heard`, two tokens a tick). Half of a heard sentence is a phrase too,
-in which there is nothing to do yet. An earlier instruction may stand before the one that holds, and talk that changes
-nothing behind it (a question, a yes, words to somebody else); behind a stop there is nothing to do, until one goes on.
+in which there is nothing to do yet. An earlier instruction may stand before the one that holds, which may then be a
+switch ("actually, …"), a correction ("no, I meant …") or only another place ("no, on the plate"); and talk that changes
+nothing behind it (a question, a yes, words to somebody else). Behind a stop there is nothing to do, until one goes on.
+What is heard is now and then in two turns, where somebody paused, or with a small word heard as another.
 
 Needs: a network with its language model to make a book; a book that was saved needs none. Wordings: data/talk_wide.py,
 of training; those of development make a second, small book, under which held-out episodes are validated.
@@ -15,7 +17,7 @@ of training; those of development make a second, small book, under which held-ou
 
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,7 @@ from stretto.agents.network import Network
 from stretto.core.clock import Stopwatch
 from stretto.core.errors import StrettoError
 from stretto.core.rng import derive, generator
-from stretto.data import talk, talk_wide
+from stretto.data import questions, talk, talk_wide
 from stretto.data.hearing import MARKS
 from stretto.think.memory import Pair, Whole
 from stretto.think.plan import Plan, TickPlan, write
@@ -38,6 +40,15 @@ IDLE = {"ask_scene": 4, "ask_general": 2, "facts": 1, "backchannel": 2, "side": 
 """What people say beside a task that goes on, and how often."""
 
 HALTING = {"stop": 4, "pause": 3, "never_mind": 1}
+
+AFTER = ("instruct", "switch", "correct")
+"""How another task is asked for, each as often."""
+
+SMALL = ("the", "a", "on", "in", "of", "to", "it", "onto", "and", "please", "can", "you", "now")
+"""Words that are heard one for another without a difference to the task."""
+
+PAUSED, MISHEARD = 0.1, 0.15
+"""Shares of heard phrases in two turns, and with a small word wrong or missing."""
 
 GOALS = tuple(talk.GOALS)
 """The ten tasks; a context's `task` is a place in it, which is also LIBERO's number."""
@@ -59,11 +70,27 @@ class Said:
     @property
     def turns(self) -> list[str]:
         """What was said, turn by turn; what is heard as hearing writes it, without a last mark while it goes on."""
-        some = [turn for turn in (self.earlier, self.text, *self.later.split("\n")) if turn]
+        some = [turn for turn in (self.earlier, *self.text.split("\n"), *self.later.split("\n")) if turn]
         if self.form == "typed":
             return some
         halved = not self.whole and not self.later
         return [_heard(turn, halved and turn == self.text) for turn in some]
+
+
+def another(task: int, before: int, draw: int, seed: int = 0, split: str = "train") -> str:
+    """How `task` is asked for while the arm is about the task `before`: anew, as a switch, or as a correction, which
+    names only the place where the thing is the same."""
+    goal, how = GOALS[task], AFTER[draw % len(AFTER)]
+    goals = next((goals for goals in questions.PLACES.values() if GOALS[before] in goals.values()), {})
+    places = [place for place, other in goals.items() if other == goal]
+    if how == "correct" and places and draw % 2:
+        some = questions.corrections(places[0], split)
+        return some[derive(seed, "another", task, before, draw) % len(some)]
+    for number in range(20):
+        said = talk_wide.draw(how, derive(seed, "another", how, task, before, draw, number) % 2**31, split, 0.0, goal)
+        if said.goal == goal:
+            return said.text
+    return goal
 
 
 def wordings(task: int, count: int, seed: int = 0, split: str = "train") -> list[str]:
@@ -105,13 +132,26 @@ def sayings(each: int, pairs: int, seed: int = 0, split: str = "train") -> list[
                 said.append(
                     Said(
                         task=task,
-                        text=str(rng.choice(some)),
+                        text=another(task, before, number, seed, split),
                         before=before,
                         earlier=str(rng.choice(texts[before])),
-                        form=("typed", "heard")[number % 2],
+                        form=("heard", "typed")[number % 4 == 3],
                     )
                 )
-    return said
+    return [_as_heard(some, rng) if some.form == "heard" and some.whole else some for some in said]
+
+
+def _as_heard(said: Said, rng: np.random.Generator) -> Said:
+    """The phrase as an ear may have it: now and then in two turns, or with a small word wrong or missing."""
+    words = said.text.split()
+    small = [place for place, word in enumerate(words) if word in SMALL]
+    if small and rng.random() < MISHEARD:
+        words[int(rng.choice(small))] = str(rng.choice(["", *SMALL]))
+    words = [word for word in words if word]
+    if len(words) > 3 and rng.random() < PAUSED:
+        cut = int(rng.integers(2, len(words)))
+        words[cut] = "\n" + words[cut]
+    return replace(said, text=" ".join(words).replace(" \n", "\n"))
 
 
 def _heard(text: str, half: bool) -> str:

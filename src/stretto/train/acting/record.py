@@ -92,13 +92,13 @@ class Recorder(Configurable):
 
         wide: float = 0.4
         odd: float = 0.15
-        midway: float = 0.15
-        own: float = 0.5
+        midway: float = 0.25
+        own: float = 0.4
         noisy: float = 0.7
         noise: float = 0.22
         shoves: float = 0.5
         slips: float = 0.6
-        chained: float = 0.12
+        chained: float = 0.2
         waiting: float = 0.15
         limit: int = 400
         after: int = 12

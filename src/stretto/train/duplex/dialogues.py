@@ -17,12 +17,14 @@ from stretto.data.talk_style import spoken_words
 from stretto.sessions.composer.compose import Line
 from stretto.sessions.composer.draw import Draw
 from stretto.sessions.composer.terms.ask_general import question
+from stretto.sessions.composer.terms.defective import impossible
 from stretto.train.duplex.session import Session
 
 MIX: dict[str, float] = {
-    "ask_general": 60, "instruct": 8, "side": 8, "backchannel": 4, "hard": 4, "stop": 4, "prose": 4, "switch": 4,
+    "ask_general": 50, "defective": 20, "instruct": 12, "switch": 6, "correct": 4, "side": 8, "backchannel": 4,
+    "hard": 4, "stop": 4, "prose": 4,
 }  # fmt: skip
-"""What is said, and how often; only questions are answered."""
+"""What is said, and how often; questions are answered, and what can be met nowhere is refused."""
 
 WORD_S = 0.3
 TURNS = 3
@@ -36,17 +38,27 @@ class Words(Draw):
         self._voices: SpeechCache | None = None  # type: ignore[assignment]
 
 
-def line_of(role: str, text: str, start: float, says: str) -> Line:
-    """A line that nobody speaks, from `start` on (s)."""
+def line_of(role: str, text: str, start: float, says: str, moves: bool = False) -> Line:
+    """A line that nobody speaks, from `start` on (s), and what should be said and done about it."""
     words = tuple(
         Word(word, start + WORD_S * k, start + WORD_S * k + 0.8 * WORD_S) for k, word in enumerate(spoken_words(text))
     )
-    return Line(role=role, text=text, start=start, end=words[-1].end, words=words, says=says)
+    return Line(role=role, text=text, start=start, end=words[-1].end, words=words, moves=moves, says=says)
 
 
 def after(line: Line, rest_s: float) -> float:
     """When the next one may begin: a rest and the time that its answer takes later."""
     return line.end + rest_s + 0.12 * len(line.says.split())
+
+
+def _told(draw: Words, intent: str, turn: int) -> tuple[str, str]:
+    """A line and what is said to it."""
+    if intent == "ask_general":
+        return question(draw, turn)
+    if intent == "defective":
+        said, says = impossible(draw, turn)
+        return (said if isinstance(said, str) else said.text), says
+    return draw.saying(intent, turn).text, ""
 
 
 def dialogue(seed: int, split: str, width: int, embeddings: int = 0, tick_s: float = 0.2) -> Session:
@@ -56,7 +68,7 @@ def dialogue(seed: int, split: str, width: int, embeddings: int = 0, tick_s: flo
     t = float(rng.uniform(0.2, 0.8))
     for turn in range(int(rng.integers(1, TURNS + 1))):
         intent = draw.weighted(MIX, "intent", turn)
-        text, says = question(draw, turn) if intent == "ask_general" else (draw.saying(intent, turn).text, "")
+        text, says = _told(draw, intent, turn)
         lines.append(line_of(intent, text, t, says))
         t = after(lines[-1], float(rng.uniform(1.5, 2.5)))
     ticks = int(t / tick_s) + 8

@@ -174,7 +174,8 @@ class Episodes(Configurable):
         every = self.layout["image"].every
         shown = [tick for tick in session.pictured if any(tick + k in asked for k in range(every))]
         plan = self.plan(number, labels, set(shown))
-        rows, stored, targets = self._kept(plan, asked, labels, rng, late, session.features.shape[1] == 0)
+        mute = not session.features.shape[1] and not any(line.moves for line in session.lines)
+        rows, stored, targets = self._kept(plan, asked, labels, rng, late, mute)
         tokens = gather(self.layout, [rows], [stored])
         found = targets_of(self.layout, tokens, [targets])
         say = tokens[self.layout["say"].expert]
@@ -225,7 +226,8 @@ class Episodes(Configurable):
         self, plan: Plan, asked: set[int], labels: Labels, rng: np.random.Generator | None, late: range, mute: bool
     ) -> tuple[tuple[Row, ...], list[bool], list[int]]:
         """Rows that are learned from or seen, whether they stay, what they should say. `late`: ticks in which the arm
-        still stands; what was decided last is then to stand. `mute`: without sound nothing is learned about the arm."""
+        still stands; what was decided last is then to stand. `mute`: nothing is learned about the arm, because nobody
+        says when it should move."""
         rows, stored, targets = [], [], []
         for row, kept, target in zip(plan.rows, plan.stored, plan.targets, strict=True):
             stream = self.layout.streams[row.stream]

@@ -2,10 +2,12 @@
 
 What is in a picture can be learned from a picture, so such sessions cost neither a voice nor the seconds between two
 moments: the expert carries out a task, and here and there the world is looked at and something is asked. The words
-stand in the heard stream as a perfect ear would write them (as in dialogues.py), and nothing is learned about the arm.
+stand in the heard stream as a perfect ear would write them (as in dialogues.py).
 
-Two kinds: a scene in which anything may be true and the arm is about a task, with questions; and one in which a thing
-is hidden, with tasks that cannot be met for it, to be refused, and tasks that can, about which nothing is to be said.
+Two kinds: a scene in which anything may be true and the arm is about a task, with questions, from which nothing is
+learned about the arm; and one in which a thing is hidden, with tasks that cannot be met for it, to be refused by an arm
+that stands, and tasks that can, to which nothing is said and the arm should begin to move (it is shown standing; the
+task is taken for done when the next one is told).
 
 Fresh placements, the composer's wordings. Needs LIBERO; privileged.
 """
@@ -36,6 +38,8 @@ PLACES = {"bowl": ("plate", "stove", "cabinet"), "cream cheese": ("plate", "stov
 LEVELS = ("top", "middle", "bottom")
 USUAL = ("table", "nothing", "none")
 """Answers about a scene as it is placed."""
+OVER_S = 0.3
+"""How long before the next line a task is taken for done."""
 OF_THE_TASK = ("I am going to", "I am not doing")
 """What answers begin with that depend on what was asked for before."""
 
@@ -71,6 +75,7 @@ class Scenes(Configurable):
         self.world.watch((), Arrangement(hidden=(lacks,)) if lacks else self._arranged(draw))
         self.world.reset(goal, derive(draw.seed, "placement") % 2**31, self.config.split)
         lines, views, proprio, starts = [], [], [], []
+        finished: list[float] = []
         t = draw.between(0.2, 0.8, "begin")
         for number in range(self.config.moments):
             if not lacks and number:
@@ -80,8 +85,9 @@ class Scenes(Configurable):
             views.append([encode(image.pixels) for image in sorted(seen.images, key=lambda image: image.camera)])
             proprio.append(seen.proprio)
             starts.append(t)
-            lines.append(line_of(role, text, t, says))
+            lines.append(line_of(role, text, t, says, moves=role == "instruct"))
             t = after(lines[-1], draw.between(1.5, 2.5, "rest", number))
+            finished += [t - OVER_S] * lines[-1].moves
         ticks = int(t / self.config.tick_s) + 2
         pictured = range(0, ticks, EVERY)
         at = [max(0, int(np.searchsorted(starts, tick * self.config.tick_s, "right")) - 1) for tick in pictured]
@@ -92,7 +98,7 @@ class Scenes(Configurable):
             jpegs=tuple(view for k in at for view in views[k]),
             proprio=np.stack([proprio[k] for k in at]).astype(np.float32),
             lines=tuple(lines),
-            finished=(),
+            finished=tuple(finished),
             tick_s=self.config.tick_s,
             terms=("lacking" if lacks else "scene",),
             seed=seed,

@@ -5,24 +5,11 @@ from stretto.sessions.composer.draw import Draw
 from stretto.sessions.composer.plot import Plot
 from stretto.sessions.users.director import Prompt, Reaction, acting
 
-PLACES = {
-    "bowl": {
-        "on the stove": "put the bowl on the stove",
-        "on top of the cabinet": "put the bowl on top of the cabinet",
-        "on the plate": "put the bowl on the plate",
-    },
-    "wine bottle": {
-        "on top of the cabinet": "put the wine bottle on top of the cabinet",
-        "on the rack": "put the wine bottle on the rack",
-    },
-}
-"""Where a thing may go, by the words of a correction."""
-
 
 def add(plot: Plot, draw: Draw) -> Plot:
     """While the arm carries a thing somewhere: no, somewhere else; otherwise a task with a slip of the tongue."""
     number = len(plot.prompts)
-    others = {place: goal for places in PLACES.values() if plot.goal in places.values()
+    others = {place: goal for places in questions.PLACES.values() if plot.goal in places.values()
               for place, goal in places.items() if goal != plot.goal}  # fmt: skip
     if plot.moving and others:
         place = draw.pick(list(others), "correct", number)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from stretto.data import questions
+from stretto.data.talk_wide import Saying
 from stretto.sessions.composer.draw import Draw
 from stretto.sessions.composer.plot import Plot
 from stretto.sessions.composer.terms.instruct import asked
@@ -36,16 +37,24 @@ def add(plot: Plot, draw: Draw) -> Plot:
         hidden = draw.pick(NEEDS[goal], "defective hidden")
         plot = asked(replace(plot, arrangement=Arrangement(hidden=(hidden,))), draw, goal)
         return _refused(plot, f"I cannot do that, there is no {hidden} here.")
-    if draw.chance(0.5, "defective wide"):
-        saying = draw.saying("defective")
-        speech, missing = draw.speak(saying), saying.topic if len(saying.topic.split()) < 3 else ""
-        reply = f"I cannot do that, there is no {missing} here." if missing else draw.pick(REFUSALS, "refusal")
-    else:
-        kind = draw.pick(KINDS, "defective kind")
-        speech = draw.speak(draw.pick(questions.asides(kind, draw.split), "defective words"))
-        reply = draw.pick(REFUSALS, "refusal")
+    said, reply = impossible(draw)
+    speech = draw.speak(said)
     wait = draw.between(0.5, 3.0, "defective wait")
     return plot.then(Prompt(role="defective", speech=speech, wait_s=wait, reaction=Reaction(say=reply)))
+
+
+def impossible(draw: Draw, *role: str | int) -> tuple[Saying | str, str]:
+    """A request that can be met in no scene, and what is said to it."""
+    if draw.chance(0.5, "defective wide", *role):
+        saying = draw.saying("defective", *role)
+        missing = saying.topic if len(saying.topic.split()) < 3 else ""
+        return saying, f"I cannot do that, there is no {missing} here." if missing else _refusal(draw, *role)
+    kind = draw.pick(KINDS, "defective kind", *role)
+    return draw.pick(questions.asides(kind, draw.split), "defective words", *role), _refusal(draw, *role)
+
+
+def _refusal(draw: Draw, *role: str | int) -> str:
+    return draw.pick(REFUSALS, "refusal", *role)
 
 
 def _refused(plot: Plot, reply: str) -> Plot:
