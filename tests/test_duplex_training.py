@@ -143,6 +143,18 @@ def test_words_alone_teach_what_to_say_and_nothing_about_the_arm(net):
     assert loss.isfinite()
 
 
+def test_a_line_may_be_typed_and_is_answered_in_the_next_tick(net):
+    talk = [dialogue(seed, "train", net.config.ear.features) for seed in range(12)]
+    seen = Episodes(Episodes.Config(typed=1.0), net.layout, talk, [[]] * 12, lambda text: encode(net, text), SYSTEM)
+    number = next(number for number in range(12) if seen.labels(number).say)
+    first = next(line for line in talk[number].lines if line.says)
+    assert seen.labels(number).say[0][0] == int(first.end / 0.2) + 1
+    plan = seen.plan(number, seen.labels(number), set())
+    streams = [net.layout.streams[row.stream].name for row in plan.rows]
+    assert streams.count("typed") == sum(len(encode(net, line.text)) for line in talk[number].lines)
+    assert "read" not in streams
+
+
 def test_what_can_be_met_nowhere_is_refused_in_words_alone():
     lines = [line for seed in range(60) for line in dialogue(seed, "train", 1).lines]
     said = {line.role: [other.says for other in lines if other.role == line.role] for line in lines}

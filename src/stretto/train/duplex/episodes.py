@@ -87,20 +87,22 @@ class Episodes(Configurable):
     class Config(BaseConfig):
         """`around`: ticks on either side of a change in which every ask counts; `others`: asks elsewhere. `flipped`:
         share of act asks in whose slot stands something else than what was decided last. `words`, `scenes`: shares of
-        sessions of words alone (dialogues.py) and of pictures and words (scenes.py), where there are some. `hesitant`:
-        share of sessions in which the arm is shown to stand on for some time when it should have begun to move: a
-        teacher never hesitates, and who learned from it alone takes a standing arm for a reason to stand."""
+        sessions of words alone (dialogues.py) and of pictures and words (scenes.py), where there are some. `typed`:
+        share of the former whose lines are typed instead of heard. `hesitant`: share of sessions in which the arm is
+        shown to stand on for some time when it should have begun to move: a teacher never hesitates, and who learned
+        from it alone takes a standing arm for a reason to stand."""
 
         around: int = 3
         others: int = 12
         flipped: float = 0.2
         words: float = 0.25
         scenes: float = 0.3
+        typed: float = 0.25
         hesitant: float = 0.6
         seed: int = 0
 
         def __post_init__(self) -> None:
-            shares = {name: getattr(self, name) for name in ("flipped", "words", "scenes", "hesitant")}
+            shares = {name: getattr(self, name) for name in ("flipped", "words", "scenes", "typed", "hesitant")}
             if not all(0 <= share <= 1 for share in shares.values()) or self.words + self.scenes > 1:
                 told = ", ".join(f"{name}={share}" for name, share in shares.items())
                 raise StrettoError(f"Expected shares from 0 to 1, words and scenes at most 1 together; got {told}.")
@@ -121,6 +123,13 @@ class Episodes(Configurable):
         self._close = {name: layout.token(name, "close") for name in ("heard", "say")}
         kinds = np.array([_kind(session) for session in sessions])
         self._kinds = {kind: found for kind in KINDS if len(found := np.flatnonzero(kinds == kind))}
+        self._typed: dict[int, dict[int, list[int]]] = {}
+        for number, session in enumerate(sessions):
+            if kinds[number] == "words" and generator(config.seed, "typed", number).random() < config.typed:
+                most = layout["typed"].tokens
+                self._typed[number] = {
+                    tick_of(line.end, session.tick_s): encode(line.text)[:most] for line in session.lines
+                }
 
     def __len__(self) -> int:
         return len(self.sessions)
@@ -137,16 +146,21 @@ class Episodes(Configurable):
     def labels(self, number: int) -> Labels:
         """What should be said and done in a session."""
         session = self.sessions[number]
-        closes = [tick for tick, said in enumerate(self.heard[number]) if self._close["heard"] in said]
-        return labels_of(session.lines, session.finished, closes, session.ticks, session.tick_s)
+        return labels_of(session.lines, session.finished, self._turns(number), session.ticks, session.tick_s)
+
+    def _turns(self, number: int) -> list[int]:
+        """Ticks in which the end of a turn is heard, or a line typed."""
+        if number in self._typed:
+            return list(self._typed[number])
+        return [tick for tick, said in enumerate(self.heard[number]) if self._close["heard"] in said]
 
     def asks(self, number: int, labels: Labels, rng: np.random.Generator | None) -> set[int]:
         """Ticks whose asks count; without a generator all of them."""
         session = self.sessions[number]
         if rng is None:
             return set(range(session.ticks))
-        turns = [tick for tick, said in enumerate(self.heard[number]) if self._close["heard"] in said]
-        changes = [*(1 + np.flatnonzero(np.diff(labels.act))).tolist(), *(tick for tick, _ in labels.say), *turns]
+        starts = [tick for tick, _ in labels.say]
+        changes = [*(1 + np.flatnonzero(np.diff(labels.act))).tolist(), *starts, *self._turns(number)]
         wide = range(-self.config.around, self.config.around + 1)
         near = {tick + k for tick in changes for k in wide}
         some = rng.choice(session.ticks, min(self.config.others, session.ticks), replace=False).tolist()
@@ -199,13 +213,15 @@ class Episodes(Configurable):
         """The whole session, with pictures in the ticks `shown`."""
         session, layout = self.sessions[number], self.layout
         seen = {name: layout[name].tokens for name in ("image", "proprio", "chunk")}
-        say = self._said(labels, session.ticks)
+        say, typed = self._said(labels, session.ticks), self._typed.get(number, {})
         ticks, last = [], 0
         for tick in range(session.ticks):
             last = last if labels.act[tick] == ANY else int(labels.act[tick])
-            content: dict[str, int] = {"speech": session.features.shape[1], "playback": 1}
+            content: dict[str, int | Sequence[int]] = {"speech": session.features.shape[1], "playback": 1}
             content |= seen if tick in shown else {}
-            said = {"heard": list(self.heard[number][tick]), "act": [self._acts[last]], "say": say[tick]}
+            content |= {"typed": typed[tick]} if tick in typed else {}
+            heard = [] if typed else list(self.heard[number][tick])
+            said = {"heard": heard, "act": [self._acts[last]], "say": say[tick]}
             ticks.append(TickPlan(content=content, said=said))
         return write(layout, ticks, self.system)
 
