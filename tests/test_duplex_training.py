@@ -12,14 +12,17 @@ from stretto.agents.sizes import size
 from stretto.core.errors import StrettoError
 from stretto.core.rng import generator
 from stretto.core.signals import Word
+from stretto.data.speech_cache import SpeechCache
+from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.recipes.duplex import DuplexTraining, assembled
 from stretto.sessions.composer.compose import Line
 from stretto.train.acting.contexts import encode as jpeg
 from stretto.train.acting.phrases import encode
 from stretto.train.duplex.dialogues import dialogue
 from stretto.train.duplex.episodes import Episodes, heard_truly
-from stretto.train.duplex.labels import HALT, MOVE
+from stretto.train.duplex.labels import HALT, MOVE, labels_of
 from stretto.train.duplex.session import Session
+from stretto.train.duplex.spoken import Spoken
 from stretto.train.duplex.stage import TRAINED, DuplexStage, heard_by
 
 SYSTEM = [1]
@@ -155,6 +158,26 @@ def test_a_line_may_be_typed_and_is_answered_in_the_next_tick(net):
     assert "read" not in streams
 
 
+def test_spoken_sessions_stop_and_go_on_with_sound_and_without_a_world(tmp_path):
+    ear = WhisperEncoder.Config.tiny().build()
+    made = Spoken.Config(least=5).build(SpeechCache(tmp_path), ear)
+    sessions = [made.session(seed) for seed in range(3)]
+    assert np.array_equal(made.session(0).features, sessions[0].features)
+    stops = 0
+    for session in sessions:
+        assert session.features.shape[1:] == (ear.config.embeddings_per_tick, ear.config.features)
+        closes = [int(line.end / 0.2) + 1 for line in session.lines]
+        act = labels_of(session.lines, (), closes, session.ticks, 0.2).act
+        for line, later in zip(session.lines, session.lines[1:], strict=False):
+            assert line.end < later.start
+            if line.moves:
+                assert act[int(later.start / 0.2)] == MOVE
+            if line.halts_at is not None and act[int(line.start / 0.2) - 1] == MOVE:
+                stops += 1
+                assert (act[int(line.halts_at / 0.2) + 1 : int(later.start / 0.2)] == HALT).all()
+    assert stops
+
+
 def test_what_can_be_met_nowhere_is_refused_in_words_alone():
     lines = [line for seed in range(60) for line in dialogue(seed, "train", 1).lines]
     said = {line.role: [other.says for other in lines if other.role == line.role] for line in lines}
@@ -247,7 +270,7 @@ def test_training_goes_on_from_another_agent_and_ships_only_what_the_others_lack
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"train": -1}, {"scenes": -5}, {"minutes": -1.0}, {"train": 0, "scenes": 0, "words": 0}]
+    "wrong", [{"train": -1}, {"scenes": -5}, {"minutes": -1.0}, {"train": 0, "scenes": 0, "spoken": 0, "words": 0}]
 )
 def test_counts_that_cannot_be_are_refused(wrong):
     with pytest.raises(StrettoError, match="at least 0, and sessions to train on"):

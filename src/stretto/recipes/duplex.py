@@ -2,7 +2,8 @@
 
     stretto train duplex --set policy=weights/policy_goal --set hear=weights/hear
         1. sessions    composed in the live world (sessions/composer), 480 for training, 60 of development, 10 s a
-                       session and worker; scenes with questions in words alone, 600 and 60, 2 s; out/duplex/data
+                       session and worker; scenes with questions in words alone, 600 and 60, 2 s; talk with sound and
+                       without a world, 400 and 40, 1 s; out/duplex/data
         2. heard       what the network that hears has heard of them: minutes
         3. training    the adapters of what speaks and what decides, 3 000 sessions
         4. a round     the agent drives 120 sessions, the teacher says what should have been said and done; then
@@ -50,6 +51,9 @@ from stretto.train.schedule import Schedule
 ROUND = 100_000
 """Seeds from round to round."""
 
+FOLDERS = {"composed": "", "scenes": "_scenes", "spoken": "_spoken"}
+"""What stands behind the split in the name of a kind's folder."""
+
 SILENT = 25.0
 """First score of saying nothing: nearly all asks are silent."""
 
@@ -61,10 +65,10 @@ class DuplexTraining(Configurable):
     class Config(BaseConfig):
         """`policy`, `hear`: directories of the checkpoints that act and that hear; "" of none: random weights, and a
         perfect ear. `begin`: a checkpoint of this recipe that is trained further, "" is none. `train`, `dev`: composed
-        sessions; `scenes`, `words`: sessions of pictures and words and of words alone in training, and a tenth of each
-        in development. `rounds` of `driven` sessions each in which the agent drives, after equal parts of the steps.
-        `ship`: where the checkpoint goes beside OUT/agent, "" is nowhere; what stands in those of `policy` and `hear`
-        is not written again there. `minutes` of one call, 0 is to the end."""
+        sessions; `scenes`, `spoken`, `words`: sessions of pictures and words, of sound without a world and of words
+        alone in training, and a tenth of each in development. `rounds` of `driven` sessions each in which the agent
+        drives, after equal parts of the steps. `ship`: where the checkpoint goes beside OUT/agent, "" is nowhere; what
+        stands in those of `policy` and `hear` is not written again there. `minutes` of one call, 0 is to the end."""
 
         size: str = "tiny-duplex"
         policy: str = ""
@@ -74,6 +78,7 @@ class DuplexTraining(Configurable):
         train: int = 480
         dev: int = 60
         scenes: int = 600
+        spoken: int = 400
         words: int = 2_000
         rounds: int = 1
         driven: int = 120
@@ -97,8 +102,11 @@ class DuplexTraining(Configurable):
         )
 
         def __post_init__(self) -> None:
-            counts = ("train", "dev", "scenes", "words", "rounds", "driven", "minutes")
-            if min(getattr(self, name) for name in counts) < 0 or self.train + self.scenes + self.words < 1:
+            counts = ("train", "dev", "scenes", "spoken", "words", "rounds", "driven", "minutes")
+            if (
+                min(getattr(self, name) for name in counts) < 0
+                or self.train + self.scenes + self.spoken + self.words < 1
+            ):
                 told = ", ".join(f"{name}={getattr(self, name)}" for name in counts)
                 raise StrettoError(f"Expected {', '.join(counts)} of at least 0, and sessions to train on; got {told}.")
 
@@ -110,6 +118,7 @@ class DuplexTraining(Configurable):
                 train=2,
                 dev=1,
                 scenes=2,
+                spoken=2,
                 words=4,
                 driven=1,
                 workers=1,
@@ -156,11 +165,16 @@ class DuplexTraining(Configurable):
         if number:
             driver = str(folder / f"driver-{number}")
             return [replace(job, folder=job.folder / f"round{number}", first=number * ROUND, driver=driver)]
-        made = (("dev", c.dev), ("train", c.train), ("dev_scenes", c.scenes // 10), ("train_scenes", c.scenes))
+        made = {
+            "composed": (c.dev, c.train),
+            "scenes": (c.scenes // 10, c.scenes),
+            "spoken": (c.spoken // 10, c.spoken),
+        }
         return [
-            replace(job, folder=job.folder / name, split=name.partition("_")[0], count=n, still=name.endswith("scenes"))
-            for name, n in made
-            if n
+            replace(job, folder=job.folder / f"{split}{FOLDERS[kind]}", split=split, count=count, kind=kind)
+            for kind, counts in made.items()
+            for split, count in zip(("dev", "train"), counts, strict=True)
+            if count
         ]
 
     def learn(

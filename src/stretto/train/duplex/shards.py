@@ -1,4 +1,4 @@
-"""Sessions made by many processes: what the ear makes of composed ones, and scenes, a file each (session.py).
+"""Sessions made by many processes: composed ones, scenes and spoken ones, a file each (session.py).
 
 A file follows from (split, seed) alone, is written whole or not at all, and is about a megabyte; many processes may
 make them at once, and a run may end at any moment. Training then needs neither a simulator nor a voice.
@@ -14,32 +14,21 @@ import torch
 
 from stretto.agents.duplex import Duplex
 from stretto.core.clock import Stopwatch
-from stretto.core.rng import generator
-from stretto.core.signals import HEARING_RATE
-from stretto.core.sound import level_dbfs
-from stretto.data import rooms
-from stretto.data.hearing import BEDS
 from stretto.data.speech_cache import SpeechCache
 from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.sessions.composer.compose import Composed, Composer
 from stretto.train.acting.contexts import encode
+from stretto.train.duplex.bed import bedded
 from stretto.train.duplex.scenes import Scenes
 from stretto.train.duplex.session import Session
+from stretto.train.duplex.spoken import Spoken
 from stretto.train.workers import done
-
-BEDDED = 0.2
-"""Share of sessions with a noise from end to end."""
 
 
 @torch.no_grad()
 def packed(composed: Composed, ear: WhisperEncoder) -> Session:
     """A composition as it is trained on, some with a bed of noise."""
-    samples = composed.microphone.samples
-    rng = generator(composed.seed, "bed")
-    if rng.random() < BEDDED:
-        bed = rooms.bed(BEDS[int(rng.integers(len(BEDS)))], len(samples), HEARING_RATE, int(rng.integers(2**31)))
-        bed = bed * 10 ** ((rng.uniform(-65, -40) - level_dbfs(bed.astype(np.float32))) / 20)
-        samples = np.clip(samples + bed, -1, 1).astype(np.float32)
+    samples = bedded(composed.microphone.samples, composed.seed)
     pictured = [tick for tick, seen in enumerate(composed.seen) if seen.pictures is not None]
     shown = [composed.seen[tick] for tick in pictured]
     return Session(
@@ -60,8 +49,7 @@ def packed(composed: Composed, ear: WhisperEncoder) -> Session:
 class Job:
     """Sessions `first` to `first + count` of a split, into a folder; `voices`: the folder of spoken sentences.
 
-    `driver`: the checkpoint of an agent that drives; "" is the teacher. `still`: scenes and words without sound
-    (scenes.py) instead of composed sessions.
+    `driver`: the checkpoint of an agent that drives; "" is the teacher. `kind`: one of MAKERS.
     """
 
     folder: Path
@@ -70,7 +58,7 @@ class Job:
     count: int
     first: int = 0
     driver: str = ""
-    still: bool = False
+    kind: str = "composed"
     ear: WhisperEncoder.Config = field(default_factory=WhisperEncoder.Config)
 
     def path(self, number: int) -> Path:
@@ -101,10 +89,10 @@ _kept: dict[str, Any] = {}
 
 def make(job: Job) -> int:
     """Make the first file of a job; its number."""
-    if _kept.get("made_by") != (job.split, job.driver, job.still):
+    if _kept.get("made_by") != (job.split, job.driver, job.kind):
         torch.set_num_threads(1)
         close()
-        _kept.update(made_by=(job.split, job.driver, job.still), maker=_maker(job))
+        _kept.update(made_by=(job.split, job.driver, job.kind), maker=MAKERS[job.kind](job))
     _kept["maker"].session(job.first).save(job.path(job.first))
     return job.first
 
@@ -126,8 +114,18 @@ class _Played:
         self.composer.close()
 
 
-def _maker(job: Job) -> Any:
-    return Scenes.Config(split=job.split, width=job.ear.features).build() if job.still else _Played(job)
+def _spoken(job: Job) -> Spoken:
+    spoken: Spoken = Spoken.Config(split=job.split).build(SpeechCache(job.voices), job.ear.build().eval())
+    return spoken
+
+
+def _scenes(job: Job) -> Scenes:
+    scenes: Scenes = Scenes.Config(split=job.split, width=job.ear.features).build()
+    return scenes
+
+
+MAKERS: dict[str, Callable[[Job], Any]] = {"composed": _Played, "scenes": _scenes, "spoken": _spoken}
+"""What makes sessions: the composer, scenes without sound (scenes.py), sound without a world (spoken.py)."""
 
 
 def close() -> None:

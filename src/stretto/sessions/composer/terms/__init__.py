@@ -9,10 +9,10 @@ from stretto.core.errors import unknown
 from stretto.sessions.composer.plot import Term
 
 OPENINGS: dict[str, float] = {
-    "instruct": 60, "defective": 16, "twin": 8, "silence": 4, "ask_scene": 4, "ask_general": 4, "side_talk": 4,
+    "instruct": 60, "defective": 24, "twin": 12, "silence": 4, "ask_scene": 4, "ask_general": 4, "side_talk": 4,
 }  # fmt: skip
 MIDDLES: dict[str, float] = {
-    "ask_scene": 6, "ask_general": 4, "stop": 5, "pause_resume": 4, "switch": 4, "correct": 3, "again": 2,
+    "ask_scene": 6, "ask_general": 4, "stop": 7, "pause_resume": 4, "switch": 6, "correct": 6, "again": 2,
     "backchannel": 2, "side_talk": 2, "hard": 2, "noise": 1, "echo": 1, "instruct": 2,
 }  # fmt: skip
 

@@ -5,6 +5,9 @@ from stretto.sessions.composer.draw import Draw
 from stretto.sessions.composer.plot import Plot
 from stretto.sessions.users.director import Prompt, Reaction, acting
 
+TRIES = 20
+"""Sayings of which one names the whole task."""
+
 
 def add(plot: Plot, draw: Draw) -> Plot:
     """While the arm carries a thing somewhere: no, somewhere else; otherwise a task with a slip of the tongue."""
@@ -19,7 +22,8 @@ def add(plot: Plot, draw: Draw) -> Plot:
         )
     elif not plot.moving:
         goal = draw.pick(draw.tasks, "correct", number)
-        speech = draw.line("correct", number, goal=goal)
+        sayings = (draw.saying("correct", number, k, goal=goal) for k in range(TRIES))
+        speech = draw.speak(next((saying for saying in sayings if saying.goal), goal))
     else:
         return plot
     prompt = Prompt(

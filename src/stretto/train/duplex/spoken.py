@@ -1,0 +1,122 @@
+"""Talk with sound and without a world: a person's lines in a room, and when the arm should move, stand and answer.
+
+That "stop" halts an arm is in the sound of the word and not in a picture, so such sessions cost a voice and no
+simulator: about a second of a core for fifteen of sound, with a line every three seconds and a stop in every second
+one. Nothing is seen in them and nothing is played; what is said and decided is learned from them.
+
+Source of the lines: the composer's terms, speakers and rooms (`Draw`), of one split.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from stretto.core.config import Config as BaseConfig
+from stretto.core.config import Configurable
+from stretto.core.rng import derive
+from stretto.core.signals import HEARING_RATE, Speech, Word
+from stretto.data.speech_cache import SpeechCache
+from stretto.data.talk import GOALS
+from stretto.listen.encoders.whisper import WhisperEncoder
+from stretto.sessions.composer.compose import Line
+from stretto.sessions.composer.draw import Draw
+from stretto.sessions.composer.terms.ask_general import question
+from stretto.sessions.score import stop_word_end
+from stretto.train.duplex.bed import bedded
+from stretto.train.duplex.dialogues import after
+from stretto.train.duplex.session import Session
+
+IDLE: dict[str, float] = {"instruct": 70, "ask_general": 15, "side": 8, "hard": 4, "stop": 3}
+MOVING: dict[str, float] = {
+    "stop": 34,
+    "pause": 22,
+    "switch": 8,
+    "backchannel": 10,
+    "side": 8,
+    "hard": 8,
+    "ask_general": 10,
+}
+HALTED: dict[str, float] = {"go_on": 60, "instruct": 16, "side": 8, "backchannel": 8, "ask_general": 8}
+"""What is said while nothing is to be done, while the arm moves, and while it was told to stand; and how often."""
+HALTING, STARTING = ("stop", "pause"), ("instruct", "switch", "go_on")
+STRANGER = 0.5
+"""Share of words to somebody else that another person says."""
+
+
+class Spoken(Configurable):
+    """Makes sessions from seeds."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(BaseConfig):
+        """`least`, `most`: lines of a session. `rest`: at most so many seconds from one to the next."""
+
+        split: str = "train"
+        least: int = 3
+        most: int = 6
+        rest: float = 2.5
+        tick_s: float = 0.2
+
+    def __init__(self, config: Config, voices: SpeechCache, ear: WhisperEncoder) -> None:
+        self.config, self.voices, self.ear = config, voices, ear
+
+    @torch.no_grad()
+    def session(self, seed: int) -> Session:
+        """The session of a seed."""
+        c = self.config
+        draw = Draw(derive(seed, "spoken", c.split), c.split, tuple(GOALS), self.voices)
+        lines, sounds, about = [], [], IDLE
+        t = draw.between(0.3, 1.2, "begin")
+        for number in range(int(draw.rng("lines").integers(c.least, c.most + 1))):
+            role = draw.weighted(about, "role", number)
+            speech, says = _spoken(draw, role, number)
+            moves, halts = role in STARTING, role in HALTING
+            lines.append(_line(role, speech, t, says, moves, halts))
+            sounds.append((t, speech))
+            about = MOVING if moves else HALTED if halts and about is MOVING else about
+            t = after(lines[-1], draw.between(0.8, c.rest, "rest", number))
+        ticks = int(t / c.tick_s) + 4
+        samples = bedded(_mixed(sounds, round(ticks * c.tick_s * HEARING_RATE)), derive(seed, "spoken bed"))
+        return Session(
+            features=self.ear.windows(samples, batch=25).numpy().astype(np.float16)[:ticks],
+            playback=np.zeros((ticks, 3), np.float32),
+            pictured=(),
+            jpegs=(),
+            proprio=np.zeros((0, 19), np.float32),
+            lines=tuple(lines),
+            finished=(),
+            tick_s=c.tick_s,
+            terms=("spoken",),
+            seed=seed,
+        )
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def _spoken(draw: Draw, role: str, number: int) -> tuple[Speech, str]:
+    """A line, and what is said to it."""
+    if role == "ask_general":
+        text, says = question(draw, number)
+        return draw.speak(text), says
+    stranger = role == "side" and draw.chance(STRANGER, "stranger", number)
+    return draw.speak(draw.saying(role, number), stranger=stranger), ""
+
+
+def _line(role: str, speech: Speech, t: float, says: str, moves: bool, halts: bool) -> Line:
+    words = tuple(Word(word.text, t + word.start, t + word.end) for word in speech.words)
+    end = t + stop_word_end(speech.words, speech.end) if halts else None
+    return Line(
+        role=role, text=speech.text, start=t, end=t + speech.end, words=words, halts_at=end, moves=moves, says=says,
+        speaker=speech.speaker,
+    )  # fmt: skip
+
+
+def _mixed(sounds: list[tuple[float, Speech]], length: int) -> np.ndarray:
+    """All lines in one microphone, each from its time on."""
+    samples = np.zeros(length, np.float32)
+    for t, speech in sounds:
+        first = round(t * HEARING_RATE)
+        part = speech.sound.samples[: length - first]
+        samples[first : first + len(part)] += part
+    return np.clip(samples, -1, 1)
