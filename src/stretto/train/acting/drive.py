@@ -32,7 +32,7 @@ from stretto.sessions.trace import Trace
 from stretto.sessions.users.script import Cue, Script
 from stretto.train.acting.branch import answer
 from stretto.train.acting.contexts import COMMITTED, HORIZON, KINDS, NO_TASK, Shard, encode
-from stretto.train.acting.phrases import GOALS, wordings
+from stretto.train.acting.phrases import GOALS, another, wordings
 from stretto.train.acting.places import places
 
 LIMIT_S = 16.0
@@ -163,8 +163,8 @@ class Driving(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`helped`: share of sessions in which the expert takes over; `paused`: in which the arm is held; `wide`,
-        `odd`, `midway`: of placements and starts (record.py); `switched`: of a second instruction while the first is
-        being done. `slowest`, `fastest`: factors on the delays.
+        `odd`, `midway`: of placements and starts (record.py); `switched`: of a switch or a correction while the
+        first task is being done. `slowest`, `fastest`: factors on the delays.
         """
 
         helped: float = 0.5
@@ -191,7 +191,8 @@ class Driving(Configurable):
         c, rng = self.config, generator(self.config.seed, "driving", number)
         helped = bool(rng.random() < c.helped)
         first = int(rng.choice([t for t in range(10) if t != task])) if rng.random() < c.switched else task
-        said = [str(rng.choice(self.texts[told])) for told in ((first, task) if first != task else (task,))]
+        said = [str(rng.choice(self.texts[first]))]
+        said += [another(task, first, int(rng.integers(100)), c.seed)] if first != task else []
         cues = [Cue(intent="instruct", typed=said[0], wait_s=float(rng.uniform(0.1, 1.0)))]
         cues += [Cue(intent="switch", typed=text, wait_s=float(rng.uniform(1.0, 4.0))) for text in said[1:]]
         self.world.prepare = self._start(float(rng.random()), task, rng)
