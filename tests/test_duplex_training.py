@@ -178,6 +178,15 @@ def test_spoken_sessions_stop_and_go_on_with_sound_and_without_a_world(tmp_path)
     assert stops
 
 
+def test_validation_tells_how_each_kind_of_line_is_met(net):
+    seen = episodes_of(net, [session_of(seed) for seed in range(2)])
+    stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")
+    first = next(iter(seen.batch(0).windows))
+    assert first[1] == int(np.flatnonzero(seen.labels(0).act == MOVE)[0])
+    told = stage.validate()
+    assert 0 <= told["right line"] <= 1
+
+
 def test_what_can_be_met_nowhere_is_refused_in_words_alone():
     lines = [line for seed in range(60) for line in dialogue(seed, "train", 1).lines]
     said = {line.role: [other.says for other in lines if other.role == line.role] for line in lines}

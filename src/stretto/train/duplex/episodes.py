@@ -28,7 +28,7 @@ from stretto.think.cursor import Row
 from stretto.think.layout import Layout
 from stretto.think.plan import Plan, TickPlan, write
 from stretto.think.tokens import Tokens, gather, targets_of
-from stretto.train.duplex.labels import ANY, HALT, MOVE, Labels, labels_of, tick_of
+from stretto.train.duplex.labels import ANY, HALT, MOVE, Labels, labels_of, reaction_tick, tick_of
 from stretto.train.duplex.session import Session
 
 Heard = Sequence[Sequence[int]]
@@ -38,6 +38,9 @@ Encode = Callable[[str], list[int]]
 
 LONGEST_LATE, MOST_LATE = 20, 6
 """Ticks for which an arm hesitates at most, and how many of their asks count."""
+
+SHOWS = 8
+"""Ticks from the one in which a reaction is due in which it shows."""
 
 KINDS = ("sound", "scenes", "words")
 """Kinds of sessions."""
@@ -49,11 +52,13 @@ PASSING = ("playback", "act")
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """One session. `targets`: slot -> what it should say (1, asks), -1 where nothing is learned; `begins` (1, asks):
-    which asks of say stand where nothing is being said."""
+    which asks of say stand where nothing is being said; `windows`: for each line its role and the ticks [first, last)
+    in which a reaction to it shows."""
 
     tokens: Mapping[str, Tokens]
     targets: Mapping[str, Tensor]
     begins: Tensor
+    windows: Sequence[tuple[str, int, int]]
     features: Tensor
     playback: Tensor
     pictures: Tensor
@@ -154,6 +159,15 @@ class Episodes(Configurable):
             return list(self._typed[number])
         return [tick for tick, said in enumerate(self.heard[number]) if self._close["heard"] in said]
 
+    def _windows(self, number: int) -> list[tuple[str, int, int]]:
+        session, turns = self.sessions[number], self._turns(number)
+        found = []
+        for line in session.lines:
+            halts = None if line.halts_at is None else tick_of(line.halts_at, session.tick_s) + 1
+            first = reaction_tick(line, turns, session.tick_s) if halts is None else halts
+            found.append((line.role, first, first + SHOWS))
+        return found
+
     def asks(self, number: int, labels: Labels, rng: np.random.Generator | None) -> set[int]:
         """Ticks whose asks count; without a generator all of them."""
         session = self.sessions[number]
@@ -200,6 +214,7 @@ class Episodes(Configurable):
         return Batch(
             tokens=tokens,
             targets={name: found[name] for name in ("act", "say")},
+            windows=self._windows(number),
             begins=~say.open[:, say.stream == self.layout.index["say"]],
             features=torch.from_numpy(session.features.astype(np.float32)).flatten(0, 1)[None],
             playback=torch.from_numpy(session.playback[played])[None],

@@ -120,6 +120,17 @@ class DuplexStage(Configurable):
             },
         )
 
+    def _by_role(self, scores: Mapping[str, Tensor], batch: Batch) -> list[tuple[str, Tensor]]:
+        """Which asks behind each line are right: whether to move, and whether to say something and what."""
+        found = []
+        for name, (expert, place, _) in self._slots.items():
+            tokens, wanted = batch.tokens[expert], batch.targets[name][0]
+            ticks = tokens.tick[0, tokens.stream == place]
+            right = scores[name][0].argmax(-1) == wanted
+            spans = [(role, (ticks >= first) & (ticks < last) & (wanted >= 0)) for role, first, last in batch.windows]
+            found += [(role, right[here]) for role, here in spans]
+        return found
+
     def _shifted(self, pictures: Tensor, generator: torch.Generator) -> Tensor:
         """(pictures, 2, height, width, 3) uint8 -> (pictures, 2, 3, height, width), moved by some px, each as all."""
         c = self.config.shift
@@ -128,7 +139,8 @@ class DuplexStage(Configurable):
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """The same numbers on held-out sessions, all asks drawn alike every time."""
+        """The same numbers on held-out sessions, all asks drawn alike every time; and by the role of the line that they
+        follow the share of asks that are right: `right stop` …"""
         total: dict[str, list[float]] = {}
         for number in range(min(self.config.held, len(self.held))):
             batch = self.held("held", number)
@@ -139,6 +151,8 @@ class DuplexStage(Configurable):
             for name, value in {"act": act, "say": say, **told}.items():
                 if not bool(torch.isnan(value)):
                     total.setdefault(name, []).append(float(value))
+            for role, right in self._by_role(scores, batch):
+                total.setdefault(f"right {role}", []).extend(right.float().tolist())
         return {name: sum(some) / len(some) for name, some in total.items()}
 
     def sample(self, step: int, folder: Path) -> Mapping[str, float]:
