@@ -10,6 +10,7 @@ Needs: nothing. Does not know who speaks.
 from dataclasses import dataclass
 
 from stretto.core.errors import unknown
+from stretto.data.impossible import IMPOSSIBLE
 
 Wordings = tuple[tuple[str, ...], ...]
 
@@ -54,36 +55,50 @@ GENERAL: tuple[tuple[Question, ...], tuple[Question, ...]] = (
     ),
 )
 
+
+def _where(thing: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return (
+        (
+            f"Where is the {thing}?", f"Can you see the {thing}?", f"Where did the {thing} go?",
+            f"Where do you see the {thing}?", f"Show me where the {thing} is.", f"What is the {thing} standing on?",
+            f"Is the {thing} on the table?", f"Tell me the place of the {thing}.",
+        ),
+        (f"Where's the {thing} now?", f"Where can I find the {thing}?"),
+    )  # fmt: skip
+
+
+def _upon(place: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return (
+        (
+            f"What is on the {place}?", f"What do you see on the {place}?", f"Which thing is on the {place}?",
+            f"Is there anything on the {place}?", f"What stands on the {place}?", f"Name what is on the {place}.",
+            f"What did somebody put on the {place}?",
+        ),
+        (f"What's lying on the {place}?", f"Tell me, what is on the {place}?"),
+    )  # fmt: skip
+
+
 SCENE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "where_bowl": (
-        ("Where is the bowl?", "Can you see the bowl?"),
-        ("Where's the bowl now?", "Where can I find the bowl?"),
-    ),
-    "where_cheese": (
-        ("Where is the cream cheese?", "Can you see the cream cheese?"),
-        ("Where's the cream cheese now?", "Where can I find the cream cheese?"),
-    ),
-    "where_bottle": (
-        ("Where is the wine bottle?", "Can you see the wine bottle?"),
-        ("Where's the wine bottle now?", "Where can I find the wine bottle?"),
-    ),
-    "on_stove": (
-        ("What is on the stove?", "What do you see on the stove?"),
-        ("What's lying on the stove?", "Tell me, what is on the stove?"),
-    ),
-    "on_plate": (
-        ("What is on the plate?", "What do you see on the plate?"),
-        ("What's lying on the plate?", "Tell me, what is on the plate?"),
-    ),
+    "where_bowl": _where("bowl"),
+    "where_cheese": _where("cream cheese"),
+    "where_bottle": _where("wine bottle"),
+    "on_stove": _upon("stove"),
+    "on_plate": _upon("plate"),
     "open_drawer": (
-        ("Which drawer is open?", "Which of the drawers is open?"),
+        (
+            "Which drawer is open?", "Which of the drawers is open?", "Is a drawer open, and which one?",
+            "Which drawer can I look into?", "Name the open drawer.", "What drawer did somebody open?",
+        ),
         ("Which drawer is standing open?", "Tell me, which drawer is open?"),
     ),
     "holding": (
-        ("What are you holding?", "What is in your hand?"),
+        (
+            "What are you holding?", "What is in your hand?", "Which thing are you holding?", "What did you pick up?",
+            "Is there anything in your hand?", "What is between your fingers?", "What are you gripping?",
+        ),
         ("What do you have in your hand?", "What are you holding right now?"),
     ),
-}
+}  # fmt: skip
 """Types of questions about the scene."""
 
 _CORRECT = (
@@ -110,15 +125,15 @@ _ASIDES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "out_of_context": (
-        ("Order me a taxi to the airport.", "Play some music for me.", "Send an email to my boss."),
+        IMPOSSIBLE["out_of_context"],
         ("Book me a table for two.", "Call my mother for me.", "Buy two tickets for the concert."),
     ),
     "motion": (
-        ("Throw the bowl out of the window.", "Put the plate on the ceiling.", "Walk over to the door."),
+        IMPOSSIBLE["motion"],
         ("Throw the wine bottle across the room.", "Lift the cabinet above your head.", "Jump onto the table."),
     ),
     "semantic": (
-        ("Put the stove on the plate.", "Open the wine rack with the plate.", "Put the cabinet in the bowl."),
+        IMPOSSIBLE["semantic"],
         ("Put the stove into the drawer.", "Put the rack on the cream cheese.", "Turn on the wine bottle."),
     ),
 }
