@@ -82,10 +82,12 @@ class BorrowedLoRA(nn.Module):
     def forward(self, x: Float[Tensor, "... tokens inner"], plain: int = 0) -> Float[Tensor, "... tokens outer"]:
         """The layer as its owner has it, and the adapter on all tokens but the first `plain`."""
         found = getattr(self._owner[0], self._name)(x)
-        own, adapted = found[..., :plain, :], x[..., plain:, :]
-        change = (adapted @ self.down.T.to(x.dtype)) @ self.up.T.to(x.dtype)
-        sum_of = found[..., plain:, :] + change
-        return torch.cat([own, sum_of], dim=-2) if plain else sum_of
+        if not plain:
+            return found + self._change(x)
+        return torch.cat([found[..., :plain, :], found[..., plain:, :] + self._change(x[..., plain:, :])], dim=-2)
+
+    def _change(self, x: Tensor) -> Tensor:
+        return (x @ self.down.T.to(x.dtype)) @ self.up.T.to(x.dtype)
 
 
 def adapt(module: nn.Module, rank: int, names: tuple[str, ...] = ("qkv", "out", "gate_up", "down")) -> list[LoRA]:
