@@ -51,6 +51,15 @@ def test_every_term_adds_the_same_from_the_same_seed_and_nothing_else_is_touched
     assert added
 
 
+def test_a_correction_of_a_slip_of_the_tongue_names_its_task():
+    """The same words never ask for two tasks, as "no, the bowl" would."""
+    asked = {}
+    for seed in range(80):
+        plot = term("correct")(Plot(placement=1), drawn(seed))
+        asked.setdefault(plain(plot.prompts[-1].speech.text), set()).add(plot.goal)
+    assert all(len(goals) == 1 for goals in asked.values())
+
+
 def test_what_halts_a_moving_arm_is_only_said_to_a_moving_arm():
     for name in ("stop", "pause_resume", "switch"):
         still = Plot(placement=1)

@@ -52,9 +52,9 @@ def test_what_cannot_be_done_without_the_hidden_thing_is_refused_and_the_rest_is
             said.append(line.role)
             assert line.says == (f"I cannot do that, there is no {hidden} here." if line.role == "defective" else "")
             assert line.moves == (line.role == "instruct")
-        nexts = [line.start for line in session.lines[1:]]
-        moved = [(line.end, later) for line, later in zip(session.lines, nexts, strict=False) if line.moves]
-        for (end, later), over in zip(moved, session.finished, strict=False):
+        nexts = [*(line.start for line in session.lines[1:]), session.ticks * session.tick_s]
+        moved = [(line.end, later) for line, later in zip(session.lines, nexts, strict=True) if line.moves]
+        for (end, later), over in zip(moved, session.finished, strict=True):
             assert end < over < later
     assert {*said} == {"defective", "instruct"}
 

@@ -279,14 +279,21 @@ def test_training_goes_on_from_another_agent_and_ships_only_what_the_others_lack
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"train": -1}, {"scenes": -5}, {"minutes": -1.0}, {"train": 0, "scenes": 0, "spoken": 0, "words": 0}]
+    "wrong",
+    [
+        {"train": -1},
+        {"scenes": -5},
+        {"spoken": -1},
+        {"minutes": -1.0},
+        {"train": 0, "scenes": 0, "spoken": 0, "words": 0},
+    ],
 )
 def test_counts_that_cannot_be_are_refused(wrong):
     with pytest.raises(StrettoError, match="at least 0, and sessions to train on"):
         replace(DuplexTraining.Config.tiny(), **wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"hesitant": 2.0}, {"words": 0.9}, {"scenes": -0.1}])
+@pytest.mark.parametrize("wrong", [{"hesitant": 2.0}, {"words": 0.9}, {"scenes": -0.1}, {"typed": 1.5}])
 def test_shares_that_cannot_be_are_refused(wrong):
     with pytest.raises(StrettoError, match="shares from 0 to 1.*got"):
         Episodes.Config(**wrong)

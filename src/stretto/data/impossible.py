@@ -1,7 +1,7 @@
 """Requests that an arm at a table cannot meet, of training: what it cannot reach, cannot do, and what makes no sense.
 
-Few wordings of a kind teach the wordings; many teach the kind. None is one that the exam asks in its test split (a test
-compares).
+Few wordings of a kind teach the wordings; many teach the kind. None is one that the exam asks in its test split, and
+no thing stands in a sentence with the place with which it is kept for the test (tests compare).
 """
 
 from collections.abc import Iterable
@@ -54,16 +54,10 @@ FEATS: dict[str, tuple[str, ...]] = {
     "Push {} through the wall.": ("the cabinet", "the stove", "the table"),
 }
 ABSURD: dict[str, tuple[str, ...]] = {
-    "Put the stove {}.": (
-        "on the plate",
-        "in the bowl",
-        "on the wine rack",
-        "under the cream cheese",
-        "into the bottle",
-    ),
+    "Put the stove {}.": ("in the bowl", "on the wine rack", "under the cream cheese", "into the bottle"),
     "Put the cabinet {}.": ("in the bowl", "on the plate", "into the bottle", "on top of the cheese"),
     "Put the table {}.": ("in the drawer", "on the plate", "into the bowl", "on top of the bottle"),
-    "Put the wine rack {}.": ("in the bowl", "into the bottle", "under the plate"),
+    "Put the wine rack {}.": ("into the bottle", "under the plate"),
     "Put the top drawer {}.": ("on the plate", "in the bowl", "into the wine bottle"),
     "Pour the {} into the bottle.": ("plate", "cabinet", "stove"),
     "Open the {}.": ("plate", "bowl", "stove with the bottle", "cream cheese drawer", "wine rack with the plate"),
