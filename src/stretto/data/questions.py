@@ -154,6 +154,12 @@ PLACES = {
 """Where a thing may go, by the words of a correction."""
 
 
+def places(goal: str) -> dict[str, str]:
+    """Where else the thing of a task may go: the place's words -> the task; of none for other tasks."""
+    others = next((tasks for tasks in PLACES.values() if goal in tasks.values()), {})
+    return {place: other for place, other in others.items() if other != goal}
+
+
 def general(split: str) -> tuple[Question, ...]:
     """The general questions of a split. Raises StrettoError for an unknown split."""
     return GENERAL[_column(split)]

@@ -3,7 +3,7 @@
     stretto train duplex --set policy=weights/policy_goal --set hear=weights/hear
         1. sessions    composed in the live world (sessions/composer), 480 for training, 60 of development, 10 s a
                        session and worker; scenes with questions in words alone, 600 and 60, 2 s; talk with sound and
-                       without a world, 400 and 40, 1 s; out/duplex/data
+                       without a world, 400 and 40, 2 s; out/duplex/data
         2. heard       what the network that hears has heard of them: minutes
         3. training    the adapters of what speaks and what decides, 3 000 sessions
         4. a round     the agent drives 120 sessions, the teacher says what should have been said and done; then
@@ -50,9 +50,6 @@ from stretto.train.schedule import Schedule
 
 ROUND = 100_000
 """Seeds from round to round."""
-
-FOLDERS = {"composed": "", "scenes": "_scenes", "spoken": "_spoken"}
-"""What stands behind the split in the name of a kind's folder."""
 
 SILENT = 25.0
 """First score of saying nothing: nearly all asks are silent."""
@@ -171,11 +168,12 @@ class DuplexTraining(Configurable):
             "spoken": (c.spoken // 10, c.spoken),
         }
         return [
-            replace(job, folder=job.folder / f"{split}{FOLDERS[kind]}", split=split, count=count, kind=kind)
+            replace(job, folder=job.folder / split if kind == "composed" else job.folder / f"{split}_{kind}",
+                    split=split, count=count, kind=kind)
             for kind, counts in made.items()
             for split, count in zip(("dev", "train"), counts, strict=True)
             if count
-        ]
+        ]  # fmt: skip
 
     def learn(
         self, folder: Path, network: Network, groups: Mapping[str, Sequence[Session]], number: int,

@@ -117,8 +117,11 @@ class Backbone(nn.Module, Configurable):
         """
         rows = {name: state.shape[1] for name, state in states.items()}
         lanes = self._lanes(tuple(states))
-        joint = {lane: torch.cat([states[name] for name in names], dim=1) for lane, names in lanes.items()}
-        turned = {lane: _joined([turns[name] for name in names]) for lane, names in lanes.items()}
+        joint = {lane: _joined([states[name] for name in names], 1) for lane, names in lanes.items()}
+        turned = {
+            lane: [_joined(some, 1) for some in zip(*(turns[name] for name in names), strict=True)]
+            for lane, names in lanes.items()
+        }
         shown = {stands: _lanes_of(kind, lanes) for stands, kind in sights.items()}
         plain = {lane: [rows[name] for name in names[:-1]] for lane, names in lanes.items()}
         for layer, stands in enumerate(self.stands):
@@ -208,9 +211,9 @@ class Backbone(nn.Module, Configurable):
         return self._known[key]
 
 
-def _joined(turns: Sequence[list[Tensor]]) -> list[Tensor]:
-    """The turns of a lane, frame by frame."""
-    return list(turns[0]) if len(turns) == 1 else [torch.cat(some, dim=1) for some in zip(*turns, strict=True)]
+def _joined(parts: Sequence[Tensor], dim: int) -> Tensor:
+    """Tensors side by side; one alone as it is."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=dim)
 
 
 def _lanes_of(kind: Mapping[str, Sight], lanes: Mapping[str, tuple[str, ...]]) -> dict[str, Sight]:
@@ -219,7 +222,7 @@ def _lanes_of(kind: Mapping[str, Sight], lanes: Mapping[str, tuple[str, ...]]) -
     for lane, names in lanes.items():
         some = [kind[name] for name in names if name in kind]
         if some:
-            found[lane] = some[0] if len(some) == 1 else Sight(some[0].runs, torch.cat([s.bias for s in some], dim=2))
+            found[lane] = Sight(some[0].runs, _joined([sight.bias for sight in some], 2))
     return found
 
 

@@ -21,7 +21,7 @@ from stretto.core.clock import VirtualClock
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.protocols import Context, Voice
-from stretto.core.signals import Kind, Observation, Output, Sound, Word
+from stretto.core.signals import Kind, Observation, Output, Sound, Speech, Word
 from stretto.data.speech_cache import SpeechCache
 from stretto.data.voices import speaker
 from stretto.envs.experts.libero_goal import LiberoGoalExpert
@@ -63,6 +63,22 @@ class Line:
     moves: bool = False
     says: str = ""
     speaker: str = ""
+
+    @classmethod
+    def spoken(cls, role: str, speech: Speech, t: float, halts: bool, moves: bool, says: str) -> "Line":
+        """A line that is spoken from `t` on; what halts does so at the end of its stop word."""
+        end = t + stop_word_end(speech.words, speech.end) if halts else None
+        return cls(
+            role=role,
+            text=speech.text,
+            start=t,
+            end=t + speech.end,
+            words=tuple(Word(word.text, t + word.start, t + word.end) for word in speech.words),
+            halts_at=end,
+            moves=moves,
+            says=says,
+            speaker=speech.speaker,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,21 +200,8 @@ def _lines(director: Director, teacher: Prompted) -> tuple[Line, ...]:
     for number, said in enumerate(director.said):
         speech, reaction = said.speech, director.prompts[number].reaction
         assert speech is not None
-        words = tuple(Word(word.text, said.t + word.start, said.t + word.end) for word in speech.words)
-        end = stop_word_end(speech.words, speech.end) if reaction.halt else None
-        lines.append(
-            Line(
-                role=said.intent,
-                text=speech.text,
-                start=said.t,
-                end=said.t + speech.end,
-                words=words,
-                halts_at=None if end is None else said.t + end,
-                moves=reaction.move,
-                says=teacher.told.get(number, ""),
-                speaker=speech.speaker,
-            )
-        )
+        told = teacher.told.get(number, "")
+        lines.append(Line.spoken(said.intent, speech, said.t, reaction.halt, reaction.move, told))
     return tuple(lines)
 
 

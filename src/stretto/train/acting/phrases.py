@@ -81,8 +81,7 @@ def another(task: int, before: int, draw: int, seed: int = 0, split: str = "trai
     """How `task` is asked for while the arm is about the task `before`: anew, as a switch, or as a correction, which
     names only the place where the thing is the same."""
     goal, how = GOALS[task], AFTER[draw % len(AFTER)]
-    goals = next((goals for goals in questions.PLACES.values() if GOALS[before] in goals.values()), {})
-    places = [place for place, other in goals.items() if other == goal]
+    places = [place for place, other in questions.places(GOALS[before]).items() if other == goal]
     if how == "correct" and places and draw % 2:
         some = questions.corrections(places[0], split)
         return some[derive(seed, "another", task, before, draw) % len(some)]

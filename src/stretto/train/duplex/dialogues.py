@@ -71,16 +71,5 @@ def dialogue(seed: int, split: str, width: int, embeddings: int = 0, tick_s: flo
         text, says = _told(draw, intent, turn)
         lines.append(line_of(intent, text, t, says))
         t = after(lines[-1], float(rng.uniform(1.5, 2.5)))
-    ticks = int(t / tick_s) + 8
-    return Session(
-        features=np.zeros((ticks, embeddings, width), np.float16),
-        playback=np.zeros((ticks, 3), np.float32),
-        pictured=(),
-        jpegs=(),
-        proprio=np.zeros((0, 19), np.float32),
-        lines=tuple(lines),
-        finished=(),
-        tick_s=tick_s,
-        terms=tuple(line.role for line in lines),
-        seed=seed,
-    )
+    features = np.zeros((int(t / tick_s) + 8, embeddings, width), np.float16)
+    return Session.unseen(features, lines, tick_s, tuple(line.role for line in lines), seed)

@@ -1,6 +1,7 @@
 """A session to train on, and its file: what the ear makes of the sound, pictures, and what was said."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,24 @@ class Session:
     tick_s: float
     terms: tuple[str, ...] = ()
     seed: int = 0
+
+    @classmethod
+    def unseen(
+        cls, features: np.ndarray, lines: Sequence[Line], tick_s: float, terms: tuple[str, ...], seed: int
+    ) -> "Session":
+        """A session in which there is nothing to see and nothing is played."""
+        return cls(
+            features=features,
+            playback=np.zeros((len(features), 3), np.float32),
+            pictured=(),
+            jpegs=(),
+            proprio=np.zeros((0, 19), np.float32),
+            lines=tuple(lines),
+            finished=(),
+            tick_s=tick_s,
+            terms=terms,
+            seed=seed,
+        )
 
     @property
     def ticks(self) -> int:

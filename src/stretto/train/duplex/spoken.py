@@ -1,8 +1,8 @@
 """Talk with sound and without a world: a person's lines in a room, and when the arm should move, stand and answer.
 
 That "stop" halts an arm is in the sound of the word and not in a picture, so such sessions cost a voice and no
-simulator: about a second of a core for fifteen of sound, with a line every three seconds and a stop in every second
-one. Nothing is seen in them and nothing is played; what is said and decided is learned from them.
+simulator: two seconds of a core for seventeen of sound, with a line every four seconds and more than one stop or pause
+a session. Nothing is seen in them and nothing is played; what is said and decided is learned from them.
 
 Source of the lines: the composer's terms, speakers and rooms (`Draw`), of one split.
 """
@@ -15,14 +15,14 @@ import torch
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.core.rng import derive
-from stretto.core.signals import HEARING_RATE, Speech, Word
+from stretto.core.signals import Speech
 from stretto.data.speech_cache import SpeechCache
 from stretto.data.talk import GOALS
 from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.sessions.composer.compose import Line
 from stretto.sessions.composer.draw import Draw
 from stretto.sessions.composer.terms.ask_general import question
-from stretto.sessions.score import stop_word_end
+from stretto.sessions.microphone import Microphone
 from stretto.train.duplex.bed import bedded
 from stretto.train.duplex.dialogues import after
 from stretto.train.duplex.session import Session
@@ -65,30 +65,20 @@ class Spoken(Configurable):
         """The session of a seed."""
         c = self.config
         draw = Draw(derive(seed, "spoken", c.split), c.split, tuple(GOALS), self.voices)
-        lines, sounds, about = [], [], IDLE
+        microphone, lines, about = Microphone(), [], IDLE
         t = draw.between(0.3, 1.2, "begin")
         for number in range(int(draw.rng("lines").integers(c.least, c.most + 1))):
             role = draw.weighted(about, "role", number)
             speech, says = _spoken(draw, role, number)
             moves, halts = role in STARTING, role in HALTING
-            lines.append(_line(role, speech, t, says, moves, halts))
-            sounds.append((t, speech))
+            lines.append(Line.spoken(role, speech, t, halts, moves, says))
+            microphone.add(t, speech.sound)
             about = MOVING if moves else HALTED if halts and about is MOVING else about
             t = after(lines[-1], draw.between(0.8, c.rest, "rest", number))
         ticks = int(t / c.tick_s) + 4
-        samples = bedded(_mixed(sounds, round(ticks * c.tick_s * HEARING_RATE)), derive(seed, "spoken bed"))
-        return Session(
-            features=self.ear.windows(samples, batch=25).numpy().astype(np.float16)[:ticks],
-            playback=np.zeros((ticks, 3), np.float32),
-            pictured=(),
-            jpegs=(),
-            proprio=np.zeros((0, 19), np.float32),
-            lines=tuple(lines),
-            finished=(),
-            tick_s=c.tick_s,
-            terms=("spoken",),
-            seed=seed,
-        )
+        samples = bedded(microphone.read(0.0, ticks * c.tick_s), derive(seed, "spoken bed"))
+        features = self.ear.windows(samples, batch=25).numpy().astype(np.float16)[:ticks]
+        return Session.unseen(features, lines, c.tick_s, ("spoken",), seed)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -101,22 +91,3 @@ def _spoken(draw: Draw, role: str, number: int) -> tuple[Speech, str]:
         return draw.speak(text), says
     stranger = role == "side" and draw.chance(STRANGER, "stranger", number)
     return draw.speak(draw.saying(role, number), stranger=stranger), ""
-
-
-def _line(role: str, speech: Speech, t: float, says: str, moves: bool, halts: bool) -> Line:
-    words = tuple(Word(word.text, t + word.start, t + word.end) for word in speech.words)
-    end = t + stop_word_end(speech.words, speech.end) if halts else None
-    return Line(
-        role=role, text=speech.text, start=t, end=t + speech.end, words=words, halts_at=end, moves=moves, says=says,
-        speaker=speech.speaker,
-    )  # fmt: skip
-
-
-def _mixed(sounds: list[tuple[float, Speech]], length: int) -> np.ndarray:
-    """All lines in one microphone, each from its time on."""
-    samples = np.zeros(length, np.float32)
-    for t, speech in sounds:
-        first = round(t * HEARING_RATE)
-        part = speech.sound.samples[: length - first]
-        samples[first : first + len(part)] += part
-    return np.clip(samples, -1, 1)

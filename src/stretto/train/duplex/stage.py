@@ -144,9 +144,7 @@ class DuplexStage(Configurable):
         total: dict[str, list[float]] = {}
         for number in range(min(self.config.held, len(self.held))):
             batch = self.held("held", number)
-            scores = self.scores(
-                batch, batch.pictures.permute(0, 1, 4, 2, 3) if len(batch.pictures) else batch.pictures
-            )
+            scores = self.scores(batch, _upright(batch.pictures))
             act, say, told = self._losses(scores, batch)
             for name, value in {"act": act, "say": say, **told}.items():
                 if not bool(torch.isnan(value)):
@@ -162,9 +160,7 @@ class DuplexStage(Configurable):
         lines = []
         for number in range(min(8, len(self.held))):
             batch = self.held.batch(number)
-            scores = self.scores(
-                batch, batch.pictures.permute(0, 1, 4, 2, 3) if len(batch.pictures) else batch.pictures
-            )
+            scores = self.scores(batch, _upright(batch.pictures))
             best = scores["say"][0].argmax(-1)
             wanted = batch.targets["say"][0]
             spoken = wanted != self._silence

@@ -12,8 +12,7 @@ TRIES = 20
 def add(plot: Plot, draw: Draw) -> Plot:
     """While the arm carries a thing somewhere: no, somewhere else; otherwise a task with a slip of the tongue."""
     number = len(plot.prompts)
-    others = {place: goal for places in questions.PLACES.values() if plot.goal in places.values()
-              for place, goal in places.items() if goal != plot.goal}  # fmt: skip
+    others = questions.places(plot.goal)
     if plot.moving and others:
         place = draw.pick(list(others), "correct", number)
         speech, goal = (
