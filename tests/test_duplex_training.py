@@ -168,6 +168,9 @@ def test_spoken_sessions_stop_and_go_on_with_sound_and_without_a_world(tmp_path)
         assert session.features.shape[1:] == (ear.config.embeddings_per_tick, ear.config.features)
         closes = [int(line.end / 0.2) + 1 for line in session.lines]
         act = labels_of(session.lines, (), closes, session.ticks, 0.2).act
+        changes = np.abs(np.diff(session.features.astype(np.float32), axis=0)).mean((1, 2))
+        quiet = changes[-2:].max()
+        assert all(changes[int(line.start / 0.2) : int(line.end / 0.2)].mean() > quiet for line in session.lines)
         for line, later in zip(session.lines, session.lines[1:], strict=False):
             assert line.end < later.start
             if line.moves:
