@@ -554,6 +554,20 @@ def test_training_begins_with_what_another_checkpoint_hears(tmp_path, voices):
         replace(more, way="language").build().run(tmp_path / "other")
 
 
+def test_a_blend_is_the_mean_of_what_it_began_with_and_what_was_learned(tmp_path, voices):
+    config = HearTraining.Config.tiny()
+    first = config.build().run(tmp_path / "first")
+    more = replace(config, begin=str(first), seed=1, loop=replace(config.loop, lr=0.05, ema=0.0))
+    learned = more.build().run(tmp_path / "more")
+    mean = replace(more, blend=0.5).build().run(tmp_path / "mean")
+    old, new, half = (from_pretrained(path).state_dict() for path in (first, learned, mean))
+    name = "place.heard"
+    assert not torch.allclose(old[name], new[name], atol=2e-3)
+    assert torch.allclose(half[name], (old[name] + new[name]) / 2, atol=5e-4)
+    with pytest.raises(StrettoError, match="only with a checkpoint to begin with"):
+        replace(config, blend=0.5)
+
+
 @pytest.mark.parametrize("way", ["listener", "language"])
 def test_training_resumes_with_the_same_curve_and_ends_in_a_checkpoint(tmp_path, voices, way):
     config = replace(HearTraining.Config.tiny(), way=way)

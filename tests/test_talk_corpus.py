@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,6 +149,17 @@ def test_one_voice_may_say_more_of_a_corpus_than_its_share():
     assert not any("pitch" in plan.settings for plan in said["more"] if plan.speaker == "piper-joe")
     with pytest.raises(StrettoError, match=r"speaker of dev 'piper-joe'"):
         Plans.Config(split="dev", voiced=0.5)
+
+
+def test_other_speeds_change_a_share_of_the_clips_and_nothing_else():
+    plain_plans, quick = (Plans.Config(split="train", silence=0.0, other=share).build() for share in (0.0, 0.4))
+    pairs = [(plain_plans.plan(number), quick.plan(number)) for number in range(200)]
+    others = [new.scene for old, new in pairs if new.scene.speed != old.scene.speed]
+    assert 0.3 < len(others) / len(pairs) < 0.5
+    low, high = clip_plan.SPEEDS
+    assert all(low <= scene.speed <= high for scene in others)
+    assert np.std([scene.speed for scene in others]) > 0.05
+    assert all(replace(new, scene=replace(new.scene, speed=old.scene.speed)) == old for old, new in pairs)
 
 
 def test_a_corpus_can_be_cut_and_goes_on_the_same(tmp_path, voices):

@@ -36,6 +36,9 @@ ROBOT_SAYS = (
 )
 """What is heard of the robot itself: no command word, nothing to obey."""
 
+SPEEDS = (0.85, 1.2)
+"""What is played so much faster has another pitch and other formants."""
+
 _BLOCK = 16
 _NOISES = {"white": 1.0, "pink": 2.0, "hum": 1.0, "music": 2.0, "babble": 2.5, "robot": 1.5}
 _SILENT = Saying(text="", intent="silence", split="")
@@ -71,7 +74,8 @@ class Plans(Configurable):
         """What is drawn.
 
         `mix`: shares of intents, one of `talk_wide.MIXES`. `silence`: share of clips without a word; `noisy`: share of
-        the others with noise, at `snr_low` to `snr_high` dB; `roomy`: share in a room. `voice` says `voiced` of it
+        the others with noise, at `snr_low` to `snr_high` dB; `roomy`: share in a room. `other`: share of what is spoken
+        at any of SPEEDS, which makes other throats of few speakers (Ko et al. 2015). `voice` says `voiced` of it
         beside its own share. `still`: engines without their own noise, so that the corpus can be made again bit for
         bit.
         """
@@ -82,6 +86,7 @@ class Plans(Configurable):
         silence: float = 0.04
         noisy: float = 0.75
         roomy: float = 0.5
+        other: float = 0.0
         voice: str = ROBOT_VOICE
         voiced: float = 0.0
         snr_low: float = 0.0
@@ -93,8 +98,8 @@ class Plans(Configurable):
                 raise unknown("split", self.split, SPLITS)
             if self.mix not in MIXES:
                 raise unknown("mix", self.mix, MIXES)
-            if not all(0 <= share <= 1 for share in (self.silence, self.noisy, self.roomy, self.voiced)):
-                raise StrettoError("Expected silence, noisy, roomy and voiced as shares of 0 to 1.")
+            if not all(0 <= share <= 1 for share in (self.silence, self.noisy, self.roomy, self.other, self.voiced)):
+                raise StrettoError("Expected silence, noisy, roomy, other and voiced as shares of 0 to 1.")
             if self.voiced and self.voice not in speakers(self.split):
                 raise unknown(f"speaker of {self.split}", self.voice, speakers(self.split))
             if not -20 <= self.snr_low <= self.snr_high <= 60:
@@ -110,6 +115,9 @@ class Plans(Configurable):
         seed = derive(self.config.seed, "scene", self.config.split, number) % 2**31
         silent = saying.intent == "silence"
         scene = self._scene(source, name, silent)
+        luck = self._source("speed", number)
+        if luck.random() < self.config.other and not silent:
+            scene = dataclasses.replace(scene, speed=round(float(luck.uniform(*SPEEDS)), 3))
         others = self._others(scene.noise, name, number, source)
         if scene.noise == "babble" and not others:
             scene = dataclasses.replace(scene, noise="pink")

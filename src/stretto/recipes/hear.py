@@ -32,6 +32,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from stretto.agents.checkpoint import from_pretrained, save_pretrained
@@ -65,11 +66,14 @@ EVEN = ("strings", "changed")
 """Corpora in which rare words come nearly as often as common ones."""
 
 SPOKEN: dict[str, dict[str, Any]] = {
-    "spoken": {"voiced": 0.6, "noisy": 0.5},
+    "robot": {"other": 0.4},
+    "english": {"other": 0.4},
+    "spoken": {"voiced": 0.6, "noisy": 0.5, "other": 0.4},
     **{name: {"voiced": 1.0, "silence": 0.0, "noisy": 0.0, "roomy": 0.0} for name in EVEN},
     "home": {"voiced": 0.9, "noisy": 0.25, "roomy": 0.25},
 }
-"""How a corpus is spoken otherwise than the others: the voice of the robot says more of it, in less noise or none."""
+"""How a corpus of training is spoken: the voice of the robot says more of some, in less noise or none; the others are
+played at other speeds now and then."""
 
 
 SHARDS = {
@@ -102,7 +106,8 @@ class HearTraining(Configurable):
         tick of a word's end to its label. `lora`: rank of the adapters, for the way `language`. `threads`: parts of a
         batch that are computed at once, on a CPU. `minutes`: of training in one call, 0 is to the end. `biases`: added
         to the score of hearing nothing; the best on development sessions goes into the checkpoint. `begin`: a
-        checkpoint whose hearing is trained further, "" is none.
+        checkpoint whose hearing is trained further, "" is none; `blend`: its share in the weights that are written at
+        the end (two halves were better than either: docs/log.md).
         """
 
         way: str = "listener"
@@ -117,6 +122,7 @@ class HearTraining(Configurable):
         clear: str = "piper-joe"
         dev_hours: float = 0.25
         begin: str = ""
+        blend: float = 0.0
         talk: str = ""
         shards: str = ""
         bits: int = 8
@@ -153,6 +159,11 @@ class HearTraining(Configurable):
                 )
             if self.clear and self.clear not in speakers("train"):
                 raise unknown("speaker of training", self.clear, speakers("train"))
+            if not 0 <= self.blend < 1 or (self.blend and not self.begin):
+                raise StrettoError(
+                    f"Expected blend of at least 0 and below 1, and above 0 only with a checkpoint to begin with, got "
+                    f"{self.blend} and begin '{self.begin}'."
+                )
             if self.threads < 1:
                 raise StrettoError(f"Expected threads of at least 1, got {self.threads}.")
 
@@ -192,6 +203,7 @@ class HearTraining(Configurable):
         train, held = self.sessions(out, whole, say)
         folder = out / self.config.way
         stage = self.stage(whole, kit, train, held, parts)
+        began = {name: weight.detach().clone() for name, weight in stage.parameters().items() if self.config.blend}
         say(f"{device.name}: {device.why}; {len(train)} sessions of {train.ticks} ticks, {len(held)} held out")
         at_once = replace(self.config.loop, seed=self.config.seed, accumulate=parts, together=parts)
         loop: Loop = at_once.build(stage, folder, device, say)
@@ -199,10 +211,12 @@ class HearTraining(Configurable):
         if not finished or loop.step < self.config.loop.steps:
             say(f"step {loop.step} of {self.config.loop.steps}; the same command goes on")
             return folder
-        with loop.average():
+        with loop.average(), torch.no_grad():
+            for name, weight in began.items():
+                loop.weights[name].lerp_(weight, self.config.blend)
             bias, told = stage.best_bias(self.config.biases)
+            trained = {n: weight.cpu().clone() for n, weight in loop.weights.items() if not n.startswith(SOUNDS)}
         say(f"score of hearing nothing {bias:+}: errors a word by what is added: {told}")
-        trained = {n: weight.cpu().clone() for n, weight in loop.averaged.items() if not n.startswith(SOUNDS)}
         trained[f"tables.{stage.vocabulary}.bias"][stage.batches.nothing - stage.size] += bias
         return self.checkpoint(folder, whole, trained, say)
 
@@ -252,7 +266,8 @@ class HearTraining(Configurable):
         for mix in mixes:
             if hours[mix]:
                 name = split if mix == "robot" else mix if split == "train" else f"{split}_{mix}"
-                plans = Plans.Config(split=split, seed=c.seed, mix=mix, **SPOKEN.get(mix, {}))
+                told = SPOKEN[mix] if split == "train" else {}
+                plans = Plans.Config(split=split, seed=c.seed, mix=mix, **told)
                 length = hours[mix] if split == "train" else c.dev_hours
                 made.append(make(plans, root, length, name, c.workers, _after(name, say)))
         return made
