@@ -2,11 +2,17 @@
 
 An agent knows that a turn is over when it has heard its end (the close token), not when the person knows it. So a
 reaction is due in the tick after that, which is the first in which the words can be read; a halt is due as soon as the
-sound of its word is in, whatever was heard of it. In the tick in which that happens either is right: no loss.
+sound of its word is in, whatever was heard of it. In the tick in which that happens either is right: no loss. An arm
+sets out a tick after a sentence would begin, because both are decided in one pass: so who decides whether to move can
+see whether a refusal has begun.
 
     tick             7        8        9        10       11
     sound            … stop.
     act      move    (any)    halt     halt     halt
+    sound            … bowl.
+    heard                     bowl.    (end)
+    say                                         (Okay…)
+    act      halt    halt     halt     halt     halt     move
 """
 
 import math
@@ -49,7 +55,7 @@ def labels_of(
             changes.append((tick_of(line.halts_at, tick_s) + 1, HALT))
         due = reaction_tick(line, closes, tick_s)
         if line.moves:
-            changes.append((due, MOVE))
+            changes.append((due + 1, MOVE))
         if line.says and due < ticks:
             say.append((due, line.says))
     changes += [(tick_of(t, tick_s) + 1, HALT) for t in finished]
