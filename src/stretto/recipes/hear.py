@@ -32,7 +32,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from stretto.agents.checkpoint import from_pretrained, save_pretrained
@@ -53,7 +52,7 @@ from stretto.train.hear import SOUNDS, Hear, is_trained
 from stretto.train.hear_batches import Batches, Sessions
 from stretto.train.hear_features import Job, make_shards
 from stretto.train.hear_kit import Kit, alone, kit_of, load_kit, put, save_kit
-from stretto.train.loop import Loop
+from stretto.train.loop import Loop, checked_blend
 from stretto.train.schedule import Schedule
 from stretto.train.unspoken import Unspoken
 
@@ -159,11 +158,7 @@ class HearTraining(Configurable):
                 )
             if self.clear and self.clear not in speakers("train"):
                 raise unknown("speaker of training", self.clear, speakers("train"))
-            if not 0 <= self.blend < 1 or (self.blend and not self.begin):
-                raise StrettoError(
-                    f"Expected blend of at least 0 and below 1, and above 0 only with a checkpoint to begin with, got "
-                    f"{self.blend} and begin '{self.begin}'."
-                )
+            checked_blend(self.blend, self.begin)
             if self.threads < 1:
                 raise StrettoError(f"Expected threads of at least 1, got {self.threads}.")
 
@@ -203,7 +198,6 @@ class HearTraining(Configurable):
         train, held = self.sessions(out, whole, say)
         folder = out / self.config.way
         stage = self.stage(whole, kit, train, held, parts)
-        began = {name: weight.detach().clone() for name, weight in stage.parameters().items() if self.config.blend}
         say(f"{device.name}: {device.why}; {len(train)} sessions of {train.ticks} ticks, {len(held)} held out")
         at_once = replace(self.config.loop, seed=self.config.seed, accumulate=parts, together=parts)
         loop: Loop = at_once.build(stage, folder, device, say)
@@ -211,12 +205,11 @@ class HearTraining(Configurable):
         if not finished or loop.step < self.config.loop.steps:
             say(f"step {loop.step} of {self.config.loop.steps}; the same command goes on")
             return folder
-        with loop.average(), torch.no_grad():
-            for name, weight in began.items():
-                loop.weights[name].lerp_(weight, self.config.blend)
+        with loop.average(self.config.blend):
             bias, told = stage.best_bias(self.config.biases)
-            trained = {n: weight.cpu().clone() for n, weight in loop.weights.items() if not n.startswith(SOUNDS)}
+            ours = {name: weight.detach().cpu().clone() for name, weight in loop.weights.items()}
         say(f"score of hearing nothing {bias:+}: errors a word by what is added: {told}")
+        trained = {name: weight for name, weight in ours.items() if not name.startswith(SOUNDS)}
         trained[f"tables.{stage.vocabulary}.bias"][stage.batches.nothing - stage.size] += bias
         return self.checkpoint(folder, whole, trained, say)
 
@@ -300,7 +293,8 @@ class HearTraining(Configurable):
             text, close = load_text(whole.language), kit_close(whole)
             unspoken = self.config.unspoken.build(text, frames, train.ticks, close, whole.ear.tick_s, self.config.delay)
         batches = drawn.build(network.layout, train, system, frames, unspoken)
-        return self.config.stage.build(network, batches, held, choose().name, kit.words if kit else None)
+        config = replace(self.config.stage, apart=bool(self.config.begin))
+        return config.build(network, batches, held, choose().name, kit.words if kit else None)
 
     def checkpoint(self, folder: Path, whole: Network.Config, trained: dict[str, Tensor], say: Say) -> Path:
         """The whole network with the averaged weights, as a checkpoint; where the language model is missing, a word."""

@@ -59,7 +59,7 @@ from stretto.train.acting.phrases import PhraseBook, make_book, sayings
 from stretto.train.acting.shards import Order, make, successes
 from stretto.train.acting.stage import SeeAct
 from stretto.train.device import Device, choose
-from stretto.train.loop import Loop
+from stretto.train.loop import Loop, checked_blend
 
 BOOKS = {"train": "phrases.npz", "dev": "phrases-held.npz"}
 """Files of the phrases that are trained under, and of those under which held-out episodes are validated."""
@@ -114,11 +114,7 @@ class PolicyGoal(Configurable):
         def __post_init__(self) -> None:
             if len(self.shares) != 10 or min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-6:
                 raise StrettoError(f"Expected ten shares of tasks that sum to 1, got {self.shares}.")
-            if not 0 <= self.blend < 1 or (self.blend and not self.begin):
-                raise StrettoError(
-                    f"Expected blend of at least 0 and below 1, and above 0 only with a checkpoint to begin with, got "
-                    f"{self.blend} and begin '{self.begin}'."
-                )
+            checked_blend(self.blend, self.begin)
 
         @classmethod
         def tiny(cls) -> "PolicyGoal.Config":
@@ -209,7 +205,6 @@ class PolicyGoal(Configurable):
         proof = Batches.Config(size=min(c.batch, 32), seed=1).build(contexts, other, check)
         self.say(f"{len(contexts)} contexts, {int(held.sum())} of them held out; {len(book)} phrases; to step {end}")
         stage = c.stage.build(network, batches, proof, device.name, None if c.data or not c.sample else _roll_out)
-        began = {name: weight.detach().clone() for name, weight in stage.parameters().items()}
         loop: Loop = Loop.Config(
             steps=total,
             lr=c.lr,
@@ -222,9 +217,7 @@ class PolicyGoal(Configurable):
         ).build(stage, self.folder, device, self.say)
         if not loop.run(self._left(), end):
             return False
-        with loop.average(), torch.no_grad():
-            for name, weight in loop.weights.items():
-                weight.lerp_(began[name], c.blend if end == total else 0.0)
+        with loop.average(c.blend if end == total else 0.0):
             self._write(network, goal, {"step": loop.step, "contexts": len(contexts), "recipe": "policy_goal"})
         return True
 

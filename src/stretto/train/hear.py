@@ -83,7 +83,8 @@ class Hear(Configurable):
         fed back, in `owned` of the places. `negatives`: see above. `held`: sessions of a validation, `together` at
         once. `blur`: noise on the ear's features, in units of each channel's spread. `deaf`: share of
         sessions whose speech is told by sounds alone, beside those that nobody spoke. `sounds`, `quiet`, `signs`:
-        weights of their losses.
+        weights of their losses. `apart`: the readout from last states learns without changing them, because no
+        checkpoint has it and its first errors would.
         """
 
         silence: float = 0.6
@@ -95,6 +96,7 @@ class Hear(Configurable):
         sounds: float = 0.5
         quiet: float = 0.2
         signs: float = 0.3
+        apart: bool = False
         held: int = 24
         together: int = 24
 
@@ -246,7 +248,7 @@ class Hear(Configurable):
         words = spoken(batch.words, self.frames, self.batches.sessions.ticks).to(self.device)
         audible = [[] if one else some for one, some in zip(deaf.tolist(), batch.words, strict=True)]
         heard = spoken(audible, self.frames, self.batches.sessions.ticks).to(self.device)
-        found = {"states": loss_of_sounds(self.sounds_of(states), heard)}
+        found = {"states": loss_of_sounds(self.sounds_of(states.detach() if self.config.apart else states), heard)}
         if chances is None:
             return found, states.sum() * 0
         return found | {"grains": loss_of_sounds(chances, words)}, loss_of_quiet(chances, words)

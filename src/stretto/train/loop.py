@@ -71,7 +71,8 @@ class Loop(Configurable):
         self.config, self.stage, self.folder, self.device, self.say = config, stage, folder, device, say
         self.schedule: Schedule = config.schedule.build()
         self.weights = dict(stage.parameters())
-        self.averaged = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        self.began = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        self.averaged = {name: weight.clone() for name, weight in self.began.items()}
         matrices = [weight for weight in self.weights.values() if weight.dim() > 1]
         others = [weight for weight in self.weights.values() if weight.dim() < 2]
         groups = [{"params": matrices, "weight_decay": config.decay}, {"params": others, "weight_decay": 0.0}]
@@ -155,12 +156,12 @@ class Loop(Configurable):
         return self._coming.pop((self.step, part)).result()
 
     @contextmanager
-    def average(self) -> Iterator[None]:
-        """Inside, the stage has the averaged weights."""
+    def average(self, blend: float = 0.0) -> Iterator[None]:
+        """Inside, the stage has the averaged weights, with a share of `blend` of those that training began with."""
         kept = {name: weight.detach().clone() for name, weight in self.weights.items()}
         with torch.no_grad():
             for name, weight in self.weights.items():
-                weight.copy_(self.averaged[name])
+                weight.copy_(self.averaged[name].lerp(self.began[name], blend))
         try:
             yield
         finally:
@@ -235,6 +236,15 @@ class Loop(Configurable):
         shown = {name: value for name, value in means.items() if name != "lr"}
         left = (end - self.step) / max(rate, 1e-9) / 60
         self.say(f"step {self.step} of {end}, {rate:.2f} steps/s, {left:.0f} min left: {_listed(shown)}")
+
+
+def checked_blend(blend: float, begin: str) -> None:
+    """Raises StrettoError when weights cannot be blended so with those of a checkpoint to begin with."""
+    if not 0 <= blend < 1 or (blend and not begin):
+        raise StrettoError(
+            f"Expected blend of at least 0 and below 1, and above 0 only with a checkpoint to begin with, got {blend} "
+            f"and begin '{begin}'."
+        )
 
 
 def _listed(numbers: Mapping[str, float]) -> str:
