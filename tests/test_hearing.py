@@ -516,6 +516,19 @@ def test_a_listening_expert_learns_a_minute_of_beeps(shards):
     assert float(loss.detach()) < 0.8 * float(first)
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_readout_apart_learns_without_changing_what_it_reads(shards, apart):
+    grads = []
+    for weight in (0.0, 9.0):
+        torch.manual_seed(0)
+        stage = stage_of(*made(shards), own=0.0, sounds=weight, quiet=0.0, apart=apart)
+        loss, _ = stage.loss(stage.batch(0, 0), torch.Generator().manual_seed(0))
+        loss.backward()
+        grads.append((stage.network.place["speech"].grad, stage.sounds.out.weight.grad))
+    assert not torch.allclose(grads[0][1], grads[1][1])
+    assert torch.allclose(grads[0][0], grads[1][0], atol=1e-6) == apart
+
+
 def test_letters_and_sounds_of_a_token_are_learned_in_their_places(shards):
     """Where tokens are spelled; nothing is lost where they are not."""
     words = tuple(bytes([97 + n % 26, 97 + n * 7 % 26, 97 + n * 3 % 26]) for n in range(TextTable().size))
