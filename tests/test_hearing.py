@@ -41,6 +41,7 @@ from stretto.train.hear import LISTENING, Hear, run_freely
 from stretto.train.hear_batches import Batches, Sessions
 from stretto.train.hear_features import Job, Maker, make_shards
 from stretto.train.hear_sounds import loss_of_quiet, loss_of_sounds, spoken
+from stretto.train.hear_style import restyled, towards
 from test_duplex_agent import context, observation
 
 SIZES = ("debug", "debug-listener")
@@ -514,6 +515,26 @@ def test_a_listening_expert_learns_a_minute_of_beeps(shards):
         optimizer.step()
         first = loss.detach() if first is None else first
     assert float(loss.detach()) < 0.8 * float(first)
+
+
+def test_channels_go_part_of_the_way_to_anothers_statistics():
+    mine, other = torch.randn(3, 40, 5), 3.0 + 2.0 * torch.randn(3, 40, 5)
+    stayed, half, went = towards(mine, other, torch.tensor([0.0, 0.5, 1.0]))
+    assert torch.allclose(stayed, mine[0], atol=1e-3)
+    assert torch.allclose(half.mean(0), (mine[1].mean(0) + other[1].mean(0)) / 2, atol=1e-3)
+    assert torch.allclose(went.std(0), other[2].std(0), atol=1e-3)
+    assert all(np.corrcoef(went[:, channel], mine[2, :, channel])[0, 1] > 0.999 for channel in range(5))
+
+
+def test_only_sessions_with_words_sound_as_another(shards):
+    _, sessions, batches = made(shards)
+    batch = batches.of([0, 1, 2], np.random.default_rng(0))
+    words = [batch.words[0], [], batch.words[2]]
+    assert words[0]
+    found = restyled(batch.features, words, sessions, 1.0, torch.Generator().manual_seed(0))
+    changed = [not torch.allclose(one, two, atol=1e-3) for one, two in zip(found, batch.features, strict=True)]
+    assert changed == [bool(said) for said in words]
+    assert torch.equal(restyled(batch.features, words, sessions, 0.0, torch.Generator()), batch.features)
 
 
 @pytest.mark.parametrize("apart", [False, True])

@@ -45,6 +45,7 @@ from stretto.think.tokens import Tokens
 from stretto.think.visibility import Rule
 from stretto.train.hear_batches import Batch, Batches, Sessions
 from stretto.train.hear_sounds import loss_of_quiet, loss_of_sounds, readout_of, spoken
+from stretto.train.hear_style import restyled
 
 Given = Mapping[str, Tensor]
 
@@ -81,10 +82,11 @@ class Hear(Configurable):
     class Config(BaseConfig):
         """`silence`: weight of an ask to which nothing is the answer. `own`: share of steps with the model's own words
         fed back, in `owned` of the places. `negatives`: see above. `held`: sessions of a validation, `together` at
-        once. `blur`: noise on the ear's features, in units of each channel's spread. `deaf`: share of
-        sessions whose speech is told by sounds alone, beside those that nobody spoke. `sounds`, `quiet`, `signs`:
-        weights of their losses. `apart`: the readout from last states learns without changing them, because no
-        checkpoint has it and its first errors would.
+        once. `blur`: noise on the ear's features, in units of each channel's spread. `styled`: share of sessions with
+        speech that sound as another (train/hear_style.py). `deaf`: share of sessions whose
+        speech is told by sounds alone, beside those that nobody spoke. `sounds`, `quiet`, `signs`: weights of their
+        losses. `apart`: the readout from last states learns without changing them, because no checkpoint has it and its
+        first errors would.
         """
 
         silence: float = 0.6
@@ -92,6 +94,7 @@ class Hear(Configurable):
         owned: float = 0.5
         negatives: int = 3_072
         blur: float = 0.1
+        styled: float = 0.0
         deaf: float = 0.15
         sounds: float = 0.5
         quiet: float = 0.2
@@ -143,7 +146,7 @@ class Hear(Configurable):
         among, targets = self._among(targets, generator)
         sights = self.sights(tokens)
         deaf = self._deaf(batch, generator)
-        speech, chances = self.hear(self._blurred(batch.features, generator), deaf)
+        speech, chances = self.hear(self._features(batch, generator), deaf)
         given = {"speech": speech} | self.shown(batch, chances)
         if torch.rand((), generator=generator, device=generator.device) < c.own:
             tokens = self._own(tokens, given, sights, among, generator)
@@ -286,12 +289,12 @@ class Hear(Configurable):
         every[:, heard] = mixed
         return replace(tokens, id=every)
 
-    def _blurred(self, features: Tensor, generator: torch.Generator) -> Tensor:
-        """With noise on every channel."""
-        features = features.to(self.device)
+    def _features(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """What the ear gives, restyled now and then, with noise on every channel."""
+        c, sessions = self.config, self.batches.sessions
+        features = restyled(batch.features.to(self.device), batch.words, sessions, c.styled, generator)
         noise = torch.randn(features.shape, generator=generator, device=generator.device).to(self.device)
-        spread = torch.from_numpy(self.batches.sessions.scales[0].spread).to(self.device)
-        return features + self.config.blur * spread * noise
+        return features + c.blur * torch.from_numpy(sessions.scales[0].spread).to(self.device) * noise
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

@@ -74,6 +74,8 @@ class Sessions:
         self.codes = np.concatenate([shard.codes for shard in shards])
         self.labels: list[list[Label]] = [list(some) for shard in shards for some in shard.labels]
         self.words = [some for shard in shards for some in shard.words]
+        self.voiced = [number for number, said in enumerate(self.words) if said]
+        """Sessions in which somebody speaks."""
         of_shard = np.repeat(np.arange(len(once)), [len(shard.labels) for shard in shards])
         often = np.array([paths.count(path) for path in once])
         self.visits = np.repeat(np.arange(len(of_shard)), often[of_shard])
