@@ -129,7 +129,7 @@ def test_sounds_people_make_are_spoken_and_not_spelled(tmp_path, voices):
 def test_only_speakers_of_the_split_speak(split):
     """Also in babble; the robot's own voice is over others only, and no babble holds a command."""
     plans = Plans.Config(split=split, noisy=1.0).build()
-    drawn = [plans.plan(number) for number in range(150)]
+    drawn = [plans.plan(number) for number in range(400)]
     assert {plan.speaker for plan in drawn} - {""} == set(speakers(split))
     for plan in drawn:
         babble = plan.others if plan.scene.noise == "babble" else ()

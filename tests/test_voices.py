@@ -9,7 +9,7 @@ from stretto.core.sound import level_dbfs
 from stretto.data.voices import SPEAKERS, SPLITS, speaker, speakers
 from stretto.speak import align, base
 
-ENGINES = ["piper-joe", "flite-rms", "flite-kal", "espeak-m3", "festival-slt", "festival-ked"]
+ENGINES = ["piper-joe", "flite-rms", "flite-kal", "espeak-m3", "festival-slt", "festival-ked", "kokoro-kumo-alpha"]
 
 
 def loud(speech):
@@ -52,7 +52,7 @@ def test_pitch_changes_the_sound_and_not_the_words(name):
     assert np.abs(low.sound.samples[:count] - high.sound.samples[:count]).max() > 0.01
 
 
-@pytest.mark.parametrize("name", ["flite-rms", "espeak-m3", "festival-ked"])
+@pytest.mark.parametrize("name", ["flite-rms", "espeak-m3", "festival-ked", "kokoro-kumo"])
 def test_engines_without_noise_repeat(name):
     """The same text gives the same samples."""
     first, second = speaker(name).speak("Stop."), speaker(name).speak("Stop.")
@@ -106,6 +106,31 @@ def test_a_missing_voice_of_festival_names_its_package(monkeypatch):
         speaker("festival-slt").speak("Stop.")
 
 
+def test_a_sentence_too_long_for_the_network_is_refused():
+    """Nothing of it is left out in silence."""
+    with pytest.raises(StrettoError, match="at most 510 sounds"):
+        speaker("kokoro-kumo").speak("bowl and " * 120)
+
+
+def test_two_voices_mix_into_another():
+    """A mix has the spectrum of neither; the same voice has the same twice."""
+    kumo, again, alpha, mix = (
+        _spectrum(registry.build("voice", "kokoro", **told).speak("Put it down."))
+        for told in ({"voice": "kumo"}, {"voice": "kumo"}, {"voice": "alpha"}, {"voice": "kumo", "other": "alpha"})
+    )
+    assert np.array_equal(kumo, again)
+    assert np.abs(mix - kumo).mean() > 0.2
+    assert np.abs(mix - alpha).mean() > 0.2
+    with pytest.raises(StrettoError, match="Did you mean 'kumo'"):
+        registry.build("voice", "kokoro", voice="kumu")
+
+
+def _spectrum(speech):
+    """Logarithms of the level in bands of 50 Hz up to 4 kHz."""
+    levels = np.abs(np.fft.rfft(speech.sound.samples, 48_000))[:8_000]
+    return np.log(levels.reshape(-1, 100).mean(1) + 1e-6)
+
+
 def test_unknown_names_offer_the_nearest():
     """Speakers, voices, variants and splits that do not exist are answered with the nearest that does."""
     with pytest.raises(StrettoError, match="'flite-rms'"):
@@ -128,8 +153,12 @@ def test_speakers_of_the_splits_do_not_meet():
     assert train & test == {"piper-joe"}
     assert not dev & (train | test)
     assert {SPEAKERS[name].voice for name in test} == {"festival", "piper"}
-    used = [entry.settings.get("voice") for entry in SPEAKERS.values() if entry.settings.get("voice")]
+    used = [(entry.settings.get("voice"), entry.settings.get("other")) for entry in SPEAKERS.values()]
+    used = [names for names in used if names[0]]
     assert len(used) == len(set(used))
+    mixed = {name for entry in SPEAKERS.values() if entry.voice == "kokoro" and "train" in entry.splits
+             for name in entry.settings.values()}  # fmt: skip
+    assert not mixed & {SPEAKERS[name].settings["voice"] for name in dev}
 
 
 def test_units_are_shared_out_to_words():

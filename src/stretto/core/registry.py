@@ -35,6 +35,7 @@ TABLE: dict[str, dict[str, str]] = {
     },
     "voice": {
         "piper": "stretto.speak.piper:Piper",
+        "kokoro": "stretto.speak.kokoro:Kokoro",
         "espeak": "stretto.speak.espeak:Espeak",
         "flite": "stretto.speak.flite:Flite",
         "festival": "stretto.speak.festival:Festival",

@@ -2,7 +2,7 @@
 
 Whole engines are kept out for testing (festival), and the two speakers that exist in two engines (slt and kal) are
 used in one only, so that the test compares speakers, not engines. Piper speaks in training and in test, with wordings
-that do not meet (data/talk.py).
+that do not meet (data/talk.py). Kokoro's voices are many for one network, so some of training's are mixes of two.
 
 Needs: nothing until a speaker is built; then its engine (speak/). Does not know what is said.
 """
@@ -41,6 +41,11 @@ def _espeak(variant: str) -> Speaker:
     return Speaker(voice="espeak", splits=("train",), settings={"variant": variant}, share=0.4, exact=False)
 
 
+def _kokoro(voice: str, other: str = "", share: float = 0.5, split: str = "train") -> Speaker:
+    mixed = {"other": other, "share": share} if other else {}
+    return Speaker(voice="kokoro", splits=(split,), settings={"voice": voice, **mixed}, share=0.25, pitched=False)
+
+
 SPEAKERS: dict[str, Speaker] = {
     "piper-joe": Speaker(voice="piper", splits=("train", "test"), share=6.0, pitched=False),
     "flite-awb": Speaker(voice="flite", splits=("train",), settings={"voice": "awb"}, share=1.5),
@@ -51,6 +56,14 @@ SPEAKERS: dict[str, Speaker] = {
     "espeak-f1": _espeak("f1"),
     "espeak-f2": _espeak("f2"),
     "espeak-f4": _espeak("f4"),
+    "kokoro-alpha": _kokoro("alpha"),
+    "kokoro-gongitsune": _kokoro("gongitsune"),
+    "kokoro-tebukuro": _kokoro("tebukuro"),
+    "kokoro-kumo": _kokoro("kumo"),
+    "kokoro-kumo-alpha": _kokoro("kumo", "alpha", 0.35),
+    "kokoro-kumo-tebukuro": _kokoro("kumo", "tebukuro"),
+    "kokoro-gongitsune-kumo": _kokoro("gongitsune", "kumo", 0.35),
+    "kokoro-nezumi": _kokoro("nezumi", split="dev"),
     "flite-kal": Speaker(voice="flite", splits=("dev",), settings={"voice": "kal"}),
     "festival-slt": Speaker(voice="festival", splits=("test",), settings={"voice": "slt"}, pitched=False),
     "festival-ked": Speaker(voice="festival", splits=("test",), settings={"voice": "ked"}),
