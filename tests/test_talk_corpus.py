@@ -147,6 +147,10 @@ def test_one_voice_may_say_more_of_a_corpus_than_its_share():
     assert joe["more"] > joe["plain"] + 20
     assert [plan.saying for plan in said["plain"]] == [plan.saying for plan in said["more"]]
     assert not any("pitch" in plan.settings for plan in said["more"] if plan.speaker == "piper-joe")
+    two = Plans.Config(voiced=1.0, voices=("kokoro-kumo", "flite-rms"), silence=0.0).build()
+    said = [two.plan(number).speaker for number in range(60)]
+    assert set(said) == {"kokoro-kumo", "flite-rms"}
+    assert 15 < said.count("flite-rms") < 45
     with pytest.raises(StrettoError, match=r"speaker of dev 'piper-joe'"):
         Plans.Config(split="dev", voiced=0.5)
 

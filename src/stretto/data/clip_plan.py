@@ -75,9 +75,9 @@ class Plans(Configurable):
 
         `mix`: shares of intents, one of `talk_wide.MIXES`. `silence`: share of clips without a word; `noisy`: share of
         the others with noise, at `snr_low` to `snr_high` dB; `roomy`: share in a room. `other`: share of what is spoken
-        at any of SPEEDS, which makes other throats of few speakers (Ko et al. 2015). `voice` says `voiced` of it
-        beside its own share. `still`: engines without their own noise, so that the corpus can be made again bit for
-        bit.
+        at any of SPEEDS, which makes other throats of few speakers (Ko et al. 2015). `voices`, one as often as another,
+        say `voiced` of it beside their own shares. `still`: engines without their own noise, so that the corpus can be
+        made again bit for bit.
         """
 
         split: str = "train"
@@ -87,7 +87,7 @@ class Plans(Configurable):
         noisy: float = 0.75
         roomy: float = 0.5
         other: float = 0.0
-        voice: str = ROBOT_VOICE
+        voices: tuple[str, ...] = (ROBOT_VOICE,)
         voiced: float = 0.0
         snr_low: float = 0.0
         snr_high: float = 30.0
@@ -100,8 +100,9 @@ class Plans(Configurable):
                 raise unknown("mix", self.mix, MIXES)
             if not all(0 <= share <= 1 for share in (self.silence, self.noisy, self.roomy, self.other, self.voiced)):
                 raise StrettoError("Expected silence, noisy, roomy, other and voiced as shares of 0 to 1.")
-            if self.voiced and self.voice not in speakers(self.split):
-                raise unknown(f"speaker of {self.split}", self.voice, speakers(self.split))
+            for voice in self.voices if self.voiced else ():
+                if voice not in speakers(self.split):
+                    raise unknown(f"speaker of {self.split}", voice, speakers(self.split))
             if not -20 <= self.snr_low <= self.snr_high <= 60:
                 raise StrettoError(f"Expected -20 <= snr_low <= snr_high <= 60, got {self.snr_low}, {self.snr_high}.")
 
@@ -143,7 +144,7 @@ class Plans(Configurable):
         saying = draw_from(self.config.mix, seed, self.config.split)
         name, settings = somebody(source, self.config.split)
         if self.config.voiced and source.random() < self.config.voiced:
-            name = self.config.voice
+            name = self.config.voices[int(source.integers(len(self.config.voices)))]
             settings = {what: value for what, value in settings.items() if what != "pitch" or SPEAKERS[name].pitched}
         return saying, name, settings
 

@@ -60,6 +60,10 @@ MIXES: dict[str, dict[str, float]] = {
     "strings": {"even": 100},
     "changed": {"changed": 100},
     "home": {"home": 100},
+    "natural": {
+        "home": 34, "lines": 24, "instruct": 10, "words": 8, "side": 4, "hard": 4, "stop": 4, "pause": 3,
+        "ask_scene": 3, "ask_general": 3, "correct": 3,
+    },
     "spoken": {"lines": 80, "side": 6, "facts": 6, "ask_general": 4, "words": 4},
     "reflex": {"stop": 30, "pause": 25, "hard": 20, "side": 6, "backchannel": 5, "instruct": 5, "prose": 5, "facts": 4},
     "tame": {"instruct": 30, "side": 20, "ask_scene": 10, "backchannel": 10, "elsewhere": 10, "facts": 10, "prose": 10},

@@ -1,9 +1,9 @@
 """Train hearing: speech, talk of people in rooms and noise, becomes words inside the stream, while they are spoken.
 
     stretto train hear --out out/hear                                  everything, from nothing, in this order:
-      1. speech      corpora of sentences (training speakers and wordings), 30 hours: 110 minutes on two cores
+      1. speech      corpora of sentences (training speakers and wordings), 32 hours: 150 minutes on two cores
       2. features    what the ear makes of them, in shards of a byte a number; the voice of the robot once more without
-                     noise: 105 min on two cores, 3.5 GB
+                     noise: 115 min on two cores, 3.8 GB
       3. training    the listening expert, 13 000 steps: 4 hours on two cores
       4. checkpoint  out/hear/listener/weights, for `stretto run --agent duplex --set weights=…` and `stretto listen`
 
@@ -44,7 +44,7 @@ from stretto.core.errors import StrettoError, unknown
 from stretto.data.clip_plan import Plans
 from stretto.data.corpus import Corpus, make
 from stretto.data.hearing import Sessions as Packed
-from stretto.data.voices import speakers
+from stretto.data.voices import SPEAKERS, speakers
 from stretto.listen.encoders.settled import Settled
 from stretto.think.text import load_text
 from stretto.train.device import choose
@@ -64,12 +64,16 @@ WAYS = {"listener": "-listener", "language": ""}
 EVEN = ("strings", "changed")
 """Corpora in which rare words come nearly as often as common ones."""
 
+NATURAL = tuple(name for name in speakers("train") if SPEAKERS[name].voice == "kokoro")
+"""Speakers who sound like people, but take their time."""
+
 SPOKEN: dict[str, dict[str, Any]] = {
     "robot": {"other": 0.4},
     "english": {"other": 0.4},
     "spoken": {"voiced": 0.6, "noisy": 0.5, "other": 0.4},
     **{name: {"voiced": 1.0, "silence": 0.0, "noisy": 0.0, "roomy": 0.0} for name in EVEN},
     "home": {"voiced": 0.9, "noisy": 0.25, "roomy": 0.25},
+    "natural": {"voices": NATURAL, "voiced": 1.0, "silence": 0.0, "noisy": 0.2, "roomy": 0.3, "other": 0.3},
 }
 """How a corpus of training is spoken: the voice of the robot says more of some, in less noise or none; the others are
 played at other speeds now and then."""
@@ -82,12 +86,13 @@ SHARDS = {
     "strings": ("strings",),
     "changed": ("changed",),
     "home": ("home",),
+    "natural": ("natural",),
     "dev": ("robot", "english"),
 }
 """Folders of shards, and the corpora that each is made of."""
 
 
-MORE = ("english", "spoken", "strings", "changed", "home")
+MORE = ("english", "spoken", "strings", "changed", "home", "natural")
 """The corpora beside talk to a robot, whose hours are settings of their names."""
 
 
@@ -96,17 +101,17 @@ class HearTraining(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`way`: listener or language. `hours`, `english`, `spoken`, `strings`, `changed`, `home`: of the corpora of
-        talk to a robot, of general English, of remarks in natural English, of words in no order, the rarest as often as
-        the commonest, of all these sentences with other words in many places (both by the voice of the robot alone and
-        visited `often` times an epoch), and of talk around a house; `dev_hours`: of each development corpus. `clear`: a
-        speaker of whom all that is in them is heard once more without room and noise, "" is nobody. `talk`: their
-        folder, "" is OUT/talk. `shards`: theirs, "" is OUT/shards. `bits`: a number of a shard. `delay`: ticks from the
-        tick of a word's end to its label. `lora`: rank of the adapters, for the way `language`. `threads`: parts of a
-        batch that are computed at once, on a CPU. `minutes`: of training in one call, 0 is to the end. `biases`: added
-        to the score of hearing nothing; the best on development sessions goes into the checkpoint. `begin`: a
-        checkpoint whose hearing is trained further, "" is none; `blend`: its share in the weights that are written at
-        the end (two halves were better than either: docs/log.md).
+        """`way`: listener or language. `hours`, `english`, `spoken`, `strings`, `changed`, `home`, `natural`: of the
+        corpora of talk to a robot, of general English, of remarks in natural English, of words in no order, the rarest
+        as often as the commonest, of all these sentences with other words in many places (both by the voice of the
+        robot alone and visited `often` times an epoch), of talk around a house, and of all kinds by Kokoro's voices;
+        `dev_hours`: of each development corpus. `clear`: a speaker of whom all that is in them is heard once more
+        without room and noise, "" is nobody. `talk`: their folder, "" is OUT/talk. `shards`: theirs, "" is OUT/shards.
+        `bits`: a number of a shard. `delay`: ticks from the tick of a word's end to its label. `lora`: rank of the
+        adapters, for the way `language`. `threads`: parts of a batch that are computed at once, on a CPU. `minutes`: of
+        training in one call, 0 is to the end. `biases`: added to the score of hearing nothing; the best on development
+        sessions goes into the checkpoint. `begin`: a checkpoint whose hearing is trained further, "" is none; `blend`:
+        its share in the weights that are written at the end (two halves were better than either: docs/log.md).
         """
 
         way: str = "listener"
@@ -117,6 +122,7 @@ class HearTraining(Configurable):
         strings: float = 1.5
         changed: float = 6.0
         home: float = 6.0
+        natural: float = 2.0
         often: int = 4
         clear: str = "piper-joe"
         dev_hours: float = 0.25
@@ -173,6 +179,7 @@ class HearTraining(Configurable):
                 strings=0.0,
                 changed=0.0,
                 home=0.0,
+                natural=0.0,
                 clear="",
                 dev_hours=0.004,
                 lora=2,
