@@ -63,8 +63,8 @@ SPEAKERS: dict[str, Speaker] = {
     "kokoro-kumo-alpha": _kokoro("kumo", "alpha", 0.35),
     "kokoro-kumo-tebukuro": _kokoro("kumo", "tebukuro"),
     "kokoro-gongitsune-kumo": _kokoro("gongitsune", "kumo", 0.35),
-    "kokoro-nezumi": _kokoro("nezumi", split="dev"),
     "flite-kal": Speaker(voice="flite", splits=("dev",), settings={"voice": "kal"}),
+    "kokoro-nezumi": _kokoro("nezumi", split="dev"),
     "festival-slt": Speaker(voice="festival", splits=("test",), settings={"voice": "slt"}, pitched=False),
     "festival-ked": Speaker(voice="festival", splits=("test",), settings={"voice": "ked"}),
 }
