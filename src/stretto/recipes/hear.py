@@ -64,6 +64,9 @@ WAYS = {"listener": "-listener", "language": ""}
 EVEN = ("strings", "changed")
 """Corpora in which rare words come nearly as often as common ones."""
 
+VISITED = (*EVEN, "natural")
+"""Corpora that an epoch visits `often` times."""
+
 NATURAL = tuple(name for name in speakers("train") if SPEAKERS[name].voice == "kokoro")
 """Speakers who sound like people, but take their time."""
 
@@ -104,7 +107,8 @@ class HearTraining(Configurable):
         """`way`: listener or language. `hours`, `english`, `spoken`, `strings`, `changed`, `home`, `natural`: of the
         corpora of talk to a robot, of general English, of remarks in natural English, of words in no order, the rarest
         as often as the commonest, of all these sentences with other words in many places (both by the voice of the
-        robot alone and visited `often` times an epoch), of talk around a house, and of all kinds by Kokoro's voices;
+        robot alone), of talk around a house, and of all kinds by Kokoro's voices; `often`: visits of an epoch to those
+        of rare words and of Kokoro's voices;
         `dev_hours`: of each development corpus. `clear`: a speaker of whom all that is in them is heard once more
         without room and noise, "" is nobody. `talk`: their folder, "" is OUT/talk. `shards`: theirs, "" is OUT/shards.
         `bits`: a number of a shard. `delay`: ticks from the tick of a word's end to its label. `lora`: rank of the
@@ -241,7 +245,7 @@ class HearTraining(Configurable):
         c = self.config
         names = [name for name in SHARDS if name != "dev" and getattr(c, name, True)]
         files = {name: self._shards(out, whole, name, say) for name in names}
-        visits = [file for name in names for file in files[name] * (c.often if name in EVEN else 1)]
+        visits = [file for name in names for file in files[name] * (c.often if name in VISITED else 1)]
         return Sessions(visits), Sessions(self._shards(out, whole, "dev", say))
 
     def _shards(self, out: Path, whole: Network.Config, name: str, say: Say) -> list[Path]:
