@@ -38,7 +38,7 @@ from stretto.think.spelling import FEATURES
 from stretto.think.tokens import gather
 from stretto.train.device import Device
 from stretto.train.hear import LISTENING, Hear, run_freely
-from stretto.train.hear_batches import Batches, Sessions
+from stretto.train.hear_batches import PATIENCE, Batches, Sessions
 from stretto.train.hear_features import Job, Maker, make_shards
 from stretto.train.hear_sounds import loss_of_quiet, loss_of_sounds, spoken
 from stretto.train.hear_style import restyled, towards
@@ -260,12 +260,15 @@ def test_batches_are_what_the_cursor_writes_and_gather_makes(shards, kind):
 
 
 def test_the_target_is_what_is_due_and_not_yet_heard_whatever_is_fed_back(shards):
-    """Read back from what was fed: a token is a target until it, or something in its place, has been heard."""
+    """Read back from what was fed: a token is a target until it, or something in its place, has been heard, or it is
+    too late for it."""
     _, sessions, batches = made(shards, late=0.4, wrong=0.0, missed=0.0, early=0.4, extra=0.0, dropped=0.0, clean=0.0)
     late = early = 0
     for number, labels in enumerate(sessions.labels[:4]):
         at = 0
         for tick, _, _, _, _, _, _, spoke, target, _ in batches.asks(labels, 20, np.random.default_rng(number)).rows:
+            while at < len(labels) and labels[at][0] + PATIENCE <= tick and labels[at][1] != batches.close:
+                at += 1
             due = at < len(labels) and labels[at][0] <= tick
             assert target == (labels[at][1] if due else batches.nothing)
             late, early = late + (due and not spoke), early + (spoke and not due)
