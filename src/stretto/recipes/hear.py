@@ -108,14 +108,14 @@ class HearTraining(Configurable):
         corpora of talk to a robot, of general English, of remarks in natural English, of words in no order, the rarest
         as often as the commonest, of all these sentences with other words in many places (both by the voice of the
         robot alone), of talk around a house, and of all kinds by Kokoro's voices; `often`: visits of an epoch to those
-        of rare words and of Kokoro's voices;
-        `dev_hours`: of each development corpus. `clear`: a speaker of whom all that is in them is heard once more
-        without room and noise, "" is nobody. `talk`: their folder, "" is OUT/talk. `shards`: theirs, "" is OUT/shards.
-        `bits`: a number of a shard. `delay`: ticks from the tick of a word's end to its label. `lora`: rank of the
-        adapters, for the way `language`. `threads`: parts of a batch that are computed at once, on a CPU. `minutes`: of
-        training in one call, 0 is to the end. `biases`: added to the score of hearing nothing; the best on development
-        sessions goes into the checkpoint. `begin`: a checkpoint whose hearing is trained further, "" is none; `blend`:
-        its share in the weights that are written at the end (two halves were better than either: docs/log.md).
+        of rare words and of Kokoro's voices; `dev_hours`: of each development corpus. `clear`: a speaker of whom all
+        that is in them is heard once more without room and noise, "" is nobody. `talk`: their folder, "" is OUT/talk.
+        `shards`: theirs, "" is OUT/shards. `bits`: a number of a shard. `delay`: ticks from the tick of a word's end to
+        its label. `lora`: rank of the adapters, for the way `language`. `threads`: parts of a batch that are computed
+        at once, on a CPU. `minutes`: of training in one call, 0 is to the end. `biases`: added to the score of hearing
+        nothing; the best on development sessions goes into the checkpoint. `begin`: a checkpoint whose hearing is
+        trained further, "" is none; `blend`: its share in the weights that are written at the end (two halves were
+        better than either: docs/log.md).
         """
 
         way: str = "listener"
@@ -304,7 +304,7 @@ class HearTraining(Configurable):
             text, close = load_text(whole.language), kit_close(whole)
             unspoken = self.config.unspoken.build(text, frames, train.ticks, close, whole.ear.tick_s, self.config.delay)
         batches = drawn.build(network.layout, train, system, frames, unspoken)
-        config = replace(self.config.stage, apart=bool(self.config.begin))
+        config = replace(self.config.stage, apart=self.config.stage.apart or bool(self.config.begin))
         return config.build(network, batches, held, choose().name, kit.words if kit else None)
 
     def checkpoint(self, folder: Path, whole: Network.Config, trained: dict[str, Tensor], say: Say) -> Path:
