@@ -540,6 +540,14 @@ def test_only_sessions_with_words_sound_as_another(shards):
     assert torch.equal(restyled(batch.features, words, sessions, 0.0, torch.Generator()), batch.features)
 
 
+def test_a_stage_hears_its_share_of_sessions_as_another(shards):
+    for share in (0.0, 1.0):
+        stage = stage_of(*made(shards), blur=0.0, styled=share)
+        batch = stage.batch(0, 0)
+        heard = stage._features(batch, torch.Generator().manual_seed(0))
+        assert torch.allclose(heard, batch.features, atol=1e-3) == (share == 0)
+
+
 @pytest.mark.parametrize("apart", [False, True])
 def test_a_readout_apart_learns_without_changing_what_it_reads(shards, apart):
     grads = []
@@ -579,7 +587,29 @@ def curve(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_training_begins_with_what_another_checkpoint_hears(tmp_path, voices):
+def test_training_is_spoken_at_other_speeds_and_development_is_not(tmp_path, voices):
+    recipe = HearTraining.Config.tiny().build()
+    train, dev = (recipe.corpora(tmp_path, split, ("robot",), lambda text: None)[0] for split in ("train", "dev"))
+    assert train.config["other"] > 0
+    assert dev.config["other"] == 0
+
+
+def test_an_epoch_visits_natural_voices_often(tmp_path, voices):
+    recipe = replace(HearTraining.Config.tiny(), natural=0.01, often=3).build()
+    train, _ = recipe.sessions(tmp_path, recipe.network_config(), lambda text: None)
+    natural = json.loads((tmp_path / "shards" / "natural" / "shards.json").read_text())["sessions"]
+    assert natural
+    assert len(train.visits) == len(train) + 2 * natural
+
+
+def test_training_begins_with_what_another_checkpoint_hears(tmp_path, voices, monkeypatch):
+    built, make = [], Hear.__init__
+
+    def noted(stage, config, *rest, **told):
+        built.append(config.apart)
+        make(stage, config, *rest, **told)
+
+    monkeypatch.setattr(Hear, "__init__", noted)
     config = HearTraining.Config.tiny()
     first = config.build().run(tmp_path / "first")
     more = replace(config, begin=str(first), seed=1, loop=replace(config.loop, steps=1, lr=1e-9))
@@ -587,6 +617,7 @@ def test_training_begins_with_what_another_checkpoint_hears(tmp_path, voices):
     for name, weight in from_pretrained(first).state_dict().items():
         if name.startswith(LISTENING) and not name.endswith("bias"):
             assert torch.allclose(again[name], weight, atol=1e-2), name
+    assert built == [False, True], "only the second has a readout that its checkpoint does not"
     with pytest.raises(StrettoError, match="its layout is listener200, expected tick200"):
         replace(more, way="language").build().run(tmp_path / "other")
 

@@ -34,6 +34,16 @@ def test_words_are_timed(name):
     assert 1.2 < speech.sound.seconds < 3.5
 
 
+@pytest.mark.parametrize("name", ["piper-joe", "kokoro-kumo"])
+def test_words_of_a_second_sentence_stand_behind_the_first(name):
+    """With a pause between them, and the last one ends where the sound does."""
+    speech = speaker(name).speak("Put it down. Thank you.")
+    edges = [edge for word in speech.words for edge in (word.start, word.end)]
+    assert edges == sorted(edges)
+    assert 0.1 < speech.words[3].start - speech.words[2].end < 0.8
+    assert abs(speech.end - loud(speech)[1]) < 0.2
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_pace_and_level_are_obeyed(name):
     """Twice the pace is about half as long; the level is the one asked for."""
