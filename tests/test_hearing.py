@@ -540,6 +540,12 @@ def test_only_sessions_with_words_sound_as_another(shards):
     assert torch.equal(restyled(batch.features, words, sessions, 0.0, torch.Generator()), batch.features)
 
 
+@pytest.mark.parametrize("name", ["own", "owned", "styled", "deaf"])
+def test_a_share_of_a_stage_that_is_none_is_refused(name):
+    with pytest.raises(StrettoError, match=f"Hear.Config.{name} as a share, got 3"):
+        Hear.Config(**{name: 3.0})
+
+
 def test_a_stage_hears_its_share_of_sessions_as_another(shards):
     for share in (0.0, 1.0):
         stage = stage_of(*made(shards), blur=0.0, styled=share)
@@ -620,6 +626,9 @@ def test_training_begins_with_what_another_checkpoint_hears(tmp_path, voices, mo
     assert built == [False, True], "only the second has a readout that its checkpoint does not"
     with pytest.raises(StrettoError, match="its layout is listener200, expected tick200"):
         replace(more, way="language").build().run(tmp_path / "other")
+    with pytest.raises(StrettoError, match="There is no checkpoint"):
+        replace(more, begin=str(tmp_path / "none")).build().run(tmp_path / "other")
+    assert not (tmp_path / "other" / "talk").exists(), "refused before anything is spoken"
 
 
 def test_a_blend_is_the_mean_of_what_it_began_with_and_what_was_learned(tmp_path, voices):

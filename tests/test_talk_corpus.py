@@ -153,6 +153,8 @@ def test_one_voice_may_say_more_of_a_corpus_than_its_share():
     assert 15 < said.count("flite-rms") < 45
     with pytest.raises(StrettoError, match=r"speaker of dev 'piper-joe'"):
         Plans.Config(split="dev", voiced=0.5)
+    with pytest.raises(StrettoError, match="at least one of the voices"):
+        Plans.Config(voiced=0.5, voices=())
 
 
 def test_other_speeds_change_a_share_of_the_clips_and_nothing_else():

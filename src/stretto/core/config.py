@@ -52,6 +52,13 @@ class Configurable:
         config.owner = cls
 
 
+def check_shares(config: Config, *names: str) -> None:
+    """Raises StrettoError when one of these fields is not between 0 and 1."""
+    for name in names:
+        if not 0 <= getattr(config, name) <= 1:
+            raise StrettoError(f"Expected {type(config).__qualname__}.{name} as a share, got {getattr(config, name)}.")
+
+
 def override(config: Any, assignments: list[str]) -> Any:
     """A copy of `config` with `a.b=value` assignments applied; values take the type of the field they replace.
 

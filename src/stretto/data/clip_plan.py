@@ -100,6 +100,8 @@ class Plans(Configurable):
                 raise unknown("mix", self.mix, MIXES)
             if not all(0 <= share <= 1 for share in (self.silence, self.noisy, self.roomy, self.other, self.voiced)):
                 raise StrettoError("Expected silence, noisy, roomy, other and voiced as shares of 0 to 1.")
+            if self.voiced and not self.voices:
+                raise StrettoError("Expected at least one of the voices that say more, got none.")
             for voice in self.voices if self.voiced else ():
                 if voice not in speakers(self.split):
                     raise unknown(f"speaker of {self.split}", voice, speakers(self.split))

@@ -206,9 +206,10 @@ class HearTraining(Configurable):
         out.mkdir(parents=True, exist_ok=True)
         whole = self.network_config()
         kit = self.kit(out, whole)
+        network = self.network(whole, kit)
         train, held = self.sessions(out, whole, say)
         folder = out / self.config.way
-        stage = self.stage(whole, kit, train, held, parts)
+        stage = self.stage(network, kit, train, held, parts)
         say(f"{device.name}: {device.why}; {len(train)} sessions of {train.ticks} ticks, {len(held)} held out")
         at_once = replace(self.config.loop, seed=self.config.seed, accumulate=parts, together=parts)
         loop: Loop = at_once.build(stage, folder, device, say)
@@ -291,11 +292,16 @@ class HearTraining(Configurable):
             folder=folder,
         )
 
-    def stage(self, whole: Network.Config, kit: Kit | None, train: Sessions, held: Sessions, parts: int = 1) -> Hear:
-        """The stage with its network; a step is that many batches."""
+    def network(self, whole: Network.Config, kit: Kit | None) -> Network:
+        """What is trained, from the checkpoint to begin with. Raises StrettoError before anything dear is made."""
         network = alone(whole, kit) if self.config.way == "listener" else whole.build()
         if self.config.begin:
             begin_with(network, self.config.begin)
+        return network
+
+    def stage(self, network: Network, kit: Kit | None, train: Sessions, held: Sessions, parts: int = 1) -> Hear:
+        """The stage of a network; a step is that many batches."""
+        whole = self.network_config()
         system = network.text.encode(SYSTEM, special=True) if network.text else [1]
         drawn = replace(self.config.batches, seed=self.config.seed, size=self.config.batches.size // parts, parts=parts)
         frames = Settled.of(whole.ear) if whole.grain else None

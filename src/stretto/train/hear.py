@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from stretto.agents.hearing import Hearing
 from stretto.agents.network import Network
 from stretto.core.config import Config as BaseConfig
-from stretto.core.config import Configurable
+from stretto.core.config import Configurable, check_shares
 from stretto.data.hearing_score import errors_of
 from stretto.data.talk_style import plain
 from stretto.listen.encoders.grains import GrainAdapter
@@ -102,6 +102,9 @@ class Hear(Configurable):
         apart: bool = False
         held: int = 24
         together: int = 24
+
+        def __post_init__(self) -> None:
+            check_shares(self, "own", "owned", "styled", "deaf")
 
         @classmethod
         def tiny(cls) -> "Hear.Config":

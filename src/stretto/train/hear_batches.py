@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from stretto.core.config import Config as BaseConfig
-from stretto.core.config import Configurable
+from stretto.core.config import Configurable, check_shares
 from stretto.core.errors import StrettoError
 from stretto.core.rng import generator
 from stretto.data.hearing_shards import Label, Shard
@@ -140,10 +140,7 @@ class Batches(Configurable):
         seed: int = 0
 
         def __post_init__(self) -> None:
-            shares = ("late", "wrong", "missed", "early", "extra", "dropped", "clean", "unspoken")
-            wrong = [name for name in shares if not 0 <= getattr(self, name) <= 1]
-            if wrong:
-                raise StrettoError(f"Expected Batches.Config.{wrong[0]} as a share, got {getattr(self, wrong[0])}.")
+            check_shares(self, "late", "wrong", "missed", "early", "extra", "dropped", "clean", "unspoken")
 
     def __init__(
         self,
