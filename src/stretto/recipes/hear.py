@@ -75,7 +75,7 @@ SPOKEN: dict[str, dict[str, Any]] = {
     "english": {"other": 0.4},
     "spoken": {"voiced": 0.6, "noisy": 0.5, "other": 0.4},
     **{name: {"voiced": 1.0, "silence": 0.0, "noisy": 0.0, "roomy": 0.0} for name in EVEN},
-    "home": {"voiced": 0.9, "noisy": 0.25, "roomy": 0.25},
+    **{name: {"voiced": 0.9, "noisy": 0.25, "roomy": 0.25} for name in ("home", "passages")},
     "natural": {"voices": NATURAL, "voiced": 1.0, "silence": 0.0, "noisy": 0.2, "roomy": 0.3, "other": 0.3},
 }
 """How a corpus of training is spoken: the voice of the robot says more of some, in less noise or none; the others are
@@ -89,13 +89,14 @@ SHARDS = {
     "strings": ("strings",),
     "changed": ("changed",),
     "home": ("home",),
+    "passages": ("passages",),
     "natural": ("natural",),
     "dev": ("robot", "english"),
 }
 """Folders of shards, and the corpora that each is made of."""
 
 
-MORE = ("english", "spoken", "strings", "changed", "home", "natural")
+MORE = ("english", "spoken", "strings", "changed", "home", "passages", "natural")
 """The corpora beside talk to a robot, whose hours are settings of their names."""
 
 
@@ -104,18 +105,18 @@ class HearTraining(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`way`: listener or language. `hours`, `english`, `spoken`, `strings`, `changed`, `home`, `natural`: of the
-        corpora of talk to a robot, of general English, of remarks in natural English, of words in no order, the rarest
-        as often as the commonest, of all these sentences with other words in many places (both by the voice of the
-        robot alone), of talk around a house, and of all kinds by Kokoro's voices; `often`: visits of an epoch to those
-        of rare words and of Kokoro's voices; `dev_hours`: of each development corpus. `clear`: a speaker of whom all
-        that is in them is heard once more without room and noise, "" is nobody. `talk`: their folder, "" is OUT/talk.
-        `shards`: theirs, "" is OUT/shards. `bits`: a number of a shard. `delay`: ticks from the tick of a word's end to
-        its label. `lora`: rank of the adapters, for the way `language`. `threads`: parts of a batch that are computed
-        at once, on a CPU. `minutes`: of training in one call, 0 is to the end. `biases`: added to the score of hearing
-        nothing; the best on development sessions goes into the checkpoint. `begin`: a checkpoint whose hearing is
-        trained further, "" is none; `blend`: its share in the weights that are written at the end (two halves were
-        better than either: docs/log.md).
+        """`way`: listener or language. `hours`, `english`, `spoken`, `strings`, `changed`, `home`, `passages`,
+        `natural`: of the corpora of talk to a robot, of general English, of remarks in natural English, of words in no
+        order, the rarest as often as the commonest, of all these sentences with other words in many places (both by the
+        voice of the robot alone), of talk around a house, of clauses of whole texts, and of all kinds by Kokoro's
+        voices; `often`: visits of an epoch to those of rare words and of Kokoro's voices; `dev_hours`: of each
+        development corpus. `clear`: a speaker of whom all that is in them is heard once more without room and noise, ""
+        is nobody. `talk`: their folder, "" is OUT/talk. `shards`: theirs, "" is OUT/shards. `bits`: a number of a
+        shard. `delay`: ticks from the tick of a word's end to its label. `lora`: rank of the adapters, for the way
+        `language`. `threads`: parts of a batch that are computed at once, on a CPU. `minutes`: of training in one call,
+        0 is to the end. `biases`: added to the score of hearing nothing; the best on development sessions goes into the
+        checkpoint. `begin`: a checkpoint whose hearing is trained further, "" is none; `blend`: its share in the
+        weights that are written at the end (two halves were better than either: docs/log.md).
         """
 
         way: str = "listener"
@@ -126,6 +127,7 @@ class HearTraining(Configurable):
         strings: float = 1.5
         changed: float = 6.0
         home: float = 6.0
+        passages: float = 6.0
         natural: float = 2.0
         often: int = 4
         clear: str = "piper-joe"
@@ -183,6 +185,7 @@ class HearTraining(Configurable):
                 strings=0.0,
                 changed=0.0,
                 home=0.0,
+                passages=0.0,
                 natural=0.0,
                 clear="",
                 dev_hours=0.004,

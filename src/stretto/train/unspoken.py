@@ -39,8 +39,8 @@ ALIKE = "pb kɡ fv sz θð ʃʒ mnŋ ɹlw tdɾʔ iɪᵻeɛ jiɪ əʌɐɑ ɑɔɐ�
 Timed = tuple[str, float, float]
 """A word, and from when to when it would be spoken, in seconds."""
 
-MIXES = ("robot", "english", "spoken", "home")
-SAYINGS = 15_000
+MIXES = ("robot", "english", "spoken", "home", "passages")
+SAYINGS = 40_000
 """Sayings of training that are drawn from, of each mix."""
 
 MISSING, TAKEN, ADDED, LONGER = 0.03, 0.06, 0.02, 0.55
