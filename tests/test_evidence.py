@@ -115,3 +115,16 @@ def test_a_network_without_sounds_or_spelling_has_none():
     assert Evidence.of(size("debug-listener").build()) is None
     table = TextTable(spelled=(b" a",) * TextTable().size)
     assert Evidence.of(replace(size("debug-listener"), table=table).build()) is not None
+
+
+def test_what_is_expected_counts_among_words_that_sound_alike():
+    """ " leave" and " lay" are as likely, " lay" sounds a little better, and the language model would be surprised."""
+    likely, heard = scores(leave=2.0, lay=2.0), frames("--leɪ--")
+
+    def doubts(tokens):
+        return np.array([0.0 if token == TOKENS.index(b" leave") else -90.0 for token in tokens])
+
+    assert evidence().choose(likely, heard, 9, Since())[0] == TOKENS.index(b" lay")
+    assert evidence().choose(likely, heard, 9, Since(), doubts)[0] == TOKENS.index(b" leave")
+    assert evidence(expected=0.0).choose(likely, heard, 9, Since(), doubts)[0] == TOKENS.index(b" lay")
+    assert evidence().choose(scores(nothing=9.0, lay=8.0), heard, 9, Since(), doubts)[0] == NOTHING

@@ -142,7 +142,7 @@ def test_a_speaker_is_heard_once_more_without_room_and_noise(tmp_path, voices):
         HearTraining.Config(clear="festival-slt")
     with pytest.raises(StrettoError, match="often of at least 1, got 0.0 and 0"):
         HearTraining.Config(often=0)
-    with pytest.raises(StrettoError, match="english, spoken, strings, changed, home, natural of at least 0"):
+    with pytest.raises(StrettoError, match="english, spoken, strings, changed, home, passages, natural of at least 0"):
         HearTraining.Config(home=-1.0)
 
 
@@ -304,7 +304,7 @@ class Forced(Hearing):
         super().__init__(network)
         self.forced, self.written, self.seen = list(forced), list(written[1:]), []
 
-    def pick(self, scores, sounds, tick, since):
+    def pick(self, scores, sounds, tick, since, read):
         self.seen.append(scores)
         since = replace(since, ended=self.written.pop(0)) if self.written else since
         return (self.forced.pop(0) if self.forced else self.nothing), since

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from stretto.agents.checkpoint import find_weights, from_pretrained
 from stretto.agents.evidence import Evidence, Since
+from stretto.agents.expected import Expected, opinion_of
 from stretto.agents.network import Network
 from stretto.agents.sizes import size
 from stretto.core.config import Config as BaseConfig
@@ -53,8 +54,8 @@ def _network(weights: str, name: str) -> Network:
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """A session: place in the layout, past, ears, last sounds and word, pictures last seen, typed tokens that wait,
-    voice, last chunk.
+    """A session: place in the layout, past, ears, last sounds and word, the state in which that was read, pictures last
+    seen, typed tokens that wait, voice, last chunk.
     """
 
     context: Context
@@ -63,6 +64,7 @@ class State:
     ear: EarState
     sounds: Tensor | None = None
     since: Since = field(default_factory=Since)
+    read: Tensor | None = None
     pictures: dict[str, Image] = field(default_factory=dict)
     typed: tuple[int, ...] = ()
     bytes_of: dict[str, bytes] = field(default_factory=dict)
@@ -119,6 +121,7 @@ class Duplex(Configurable):
             gc.freeze()  # a collection in a tick would walk through every object of the libraries
         self.network.requires_grad_(False)
         self.evidence = Evidence.of(self.network) if not config.temperature else None
+        self.expected = Expected.of(self.network)
         self.phrases = Phrases.Config().build()
         self.voice = speaker(config.voice, still=True) if self.network.text and "say" not in self.mute else None
 
@@ -144,7 +147,7 @@ class Duplex(Configurable):
         """One tick: perceive, ask the slots until none has more to say, draw a chunk when one is due."""
         state, content, given = self._perceive(obs, state)
         cursor, rows = state.cursor.tick(content)
-        since = state.since
+        since, read = state.since, state.read
         said: dict[str, list[int]] = {slot.name: [] for slot in self.layout.slots}
         chunk = state.chunk
         while rows:
@@ -154,13 +157,17 @@ class Duplex(Configurable):
             inputs = self.network.embed(tokens, given | shown)
             states = self.network.backbone(inputs, tokens, state.rings)
             scores = self.network.answers(states, tokens)
+            if self.expected:
+                (read,) = self.expected.read(states, tokens, [read])
             answers = {
                 name: self._pick(some[0, 0], state.context.seed, cursor.passes, name) for name, some in scores.items()
             }
             if "heard" in answers and self.evidence and state.sounds is not None:
-                some = scores["heard"][0, 0]
-                answers["heard"], since = self.evidence.choose(some, state.sounds[0], cursor.now, since)
+                some, opinion = scores["heard"][0, 0], opinion_of(self.expected, read)
+                answers["heard"], since = self.evidence.choose(some, state.sounds[0], cursor.now, since, opinion)
             self._replace_heard(answers, cursor)
+            if answers.get("heard", -1) not in (-1, self.layout.token("heard", "nothing")):
+                read = None
             if "say" in answers and (obs.playback.queued_s > self.config.ahead_s or len(state.speaking) >= WAITING):
                 answers["say"] = self.layout.token("say", "nothing")
             if given and "chunk" in content:
@@ -171,7 +178,7 @@ class Duplex(Configurable):
             cursor, stored, rows = cursor.settle(answers | silent)
             state.rings.keep([list(compress(stored, asked))])
             given = {}
-        state = replace(state, cursor=cursor, since=since)
+        state = replace(state, cursor=cursor, since=since, read=read)
         output, state = self._express(obs, said, chunk if "chunk" in content else None, state)
         return output, replace(state, chunk=None if output.act is Act.HALT else chunk)
 

@@ -11,6 +11,8 @@ words that begin with it and the tokens before it; and where there is no such wo
 "about" are not), it is at a disadvantage. Once some token may go on with the last word, all are held against the sounds
 from that word's beginning, those that begin another word behind it.
 
+What the language model expects (agents/expected.py) counts beside both, where it has an opinion.
+
     evidence = Evidence.of(network)                         None where no sounds are read
     token, since = evidence.choose(scores, sounds, tick, since)
 
@@ -19,7 +21,7 @@ not decide whether something was said.
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -49,6 +51,9 @@ class Since:
 Sounds = tuple[int, ...]
 """Numbers of sounds, from 1."""
 
+Opinion = Callable[[Sequence[int]], np.ndarray]
+"""How much each of some tokens is expected (agents/expected.py)."""
+
 
 class Evidence(Configurable):
     """Chooses among tokens by scores and sounds."""
@@ -56,12 +61,13 @@ class Evidence(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`among`: tokens that are compared. `weight`: of a sum of logarithms over frames beside a token's score.
-        `beside`: cost of a frame that is not the word's. `unknown`: taken from the score of a token that begins no
-        word, with the tokens before it.
+        `expected`: of what the language model expects. `beside`: cost of a frame that is not the word's. `unknown`:
+        taken from the score of a token that begins no word, with the tokens before it.
         """
 
         among: int = 32
         weight: float = 0.5
+        expected: float = 0.5
         beside: float = 0.6
         unknown: float = 6.0
 
@@ -88,9 +94,15 @@ class Evidence(Configurable):
         return evidence
 
     def choose(
-        self, scores: Float[Tensor, " tokens"], sounds: Float[Tensor, "ticks frames sounds"], tick: int, since: Since
+        self,
+        scores: Float[Tensor, " tokens"],
+        sounds: Float[Tensor, "ticks frames sounds"],
+        tick: int,
+        since: Since,
+        opinion: Opinion | None = None,
     ) -> tuple[int, Since]:
         """The token, and what is known then. `sounds`: logarithms of their chances in the last ticks, `tick` the last.
+        `opinion`: of the language model, where it has one.
 
         What has no sounds (nothing, the end of a turn, a mark) is left as the scores have it.
         """
@@ -110,6 +122,8 @@ class Evidence(Configurable):
         )
         places = np.repeat(np.arange(len(tokens)), [len(some) for some in rows])
         total = np.array([self._score(float(scores[token]), token, before) for token in tokens])
+        if opinion is not None:
+            total = total + self.config.expected * opinion(tokens)
         row = int((total[places] + self.config.weight * fits).argmax())
         token, ended = tokens[places[row]], begin + int(ends[row])
         if self.begins[token]:

@@ -1,7 +1,8 @@
 """The hearing half of a network alone: speech in, heard tokens out, tick by tick, for one session or many at once.
 
-Hearing sees neither pictures nor what is said, so it runs without the rest: with a listening expert not even the
-language model's layers are computed. The cursor is that of a whole session whose other slots keep silent.
+Hearing sees neither pictures nor what is said, so it runs without the rest. With a listening expert the language model
+only reads what was heard, for its opinion on the next word (agents/expected.py); where it has none, its layers are not
+computed. The cursor is that of a whole session whose other slots keep silent.
 
     hearing = Hearing(network)
     state = hearing.start()
@@ -13,6 +14,7 @@ language model's layers are computed. The cursor is that of a whole session whos
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from torch import Tensor
 
 from stretto.agents.duplex import SYSTEM
 from stretto.agents.evidence import Evidence, Since
+from stretto.agents.expected import Expected, opinion_of
 from stretto.agents.network import Network
 from stretto.core.errors import StrettoError
 from stretto.think.cursor import Cursor, Rows
@@ -30,10 +33,11 @@ from stretto.think.tokens import gather
 
 @dataclass(frozen=True, kw_only=True)
 class HearingState:
-    """Sessions in step: where each stands, its last word, and their past."""
+    """Sessions in step: where each stands, its last word, the state in which that was read, and their past."""
 
     cursors: tuple[Cursor, ...]
     since: tuple[Since, ...]
+    read: tuple[Tensor | None, ...]
     rings: Rings
     sounds: Tensor | None = None
 
@@ -49,7 +53,9 @@ class Hearing:
 
     def __init__(self, network: Network, bias: float = 0.0) -> None:
         self.network, self.layout, self.bias = network, network.layout, bias
-        self.places = {self.layout.index[name] for name in streams_of(network)}
+        self.expected = Expected.of(network)
+        reading = self.expected.streams if self.expected else ()
+        self.places = {self.layout.index[name] for name in (*streams_of(network), *reading)}
         self.slot = self.layout.index["heard"]
         self.nothing = self.layout.token("heard", "nothing")
         self.close = self.layout.token("heard", "close")
@@ -64,9 +70,10 @@ class Hearing:
         cursor = Cursor.start(self.layout)
         if system:
             cursor, rows = cursor.begin(system)
-        state = HearingState(cursors=(cursor,) * batch, since=(Since(),) * batch, rings=rings)
+        none = (None,) * batch
+        state = HearingState(cursors=(cursor,) * batch, since=(Since(),) * batch, read=none, rings=rings)
         if rows and rows[0].stream in self.places:
-            self._through([rows] * batch, {"speech": torch.zeros(batch, 0, 1)}, rings)
+            self._through([rows] * batch, {"speech": torch.zeros(batch, 0, 1)}, rings, none)
             rings.keep([[True] * len(rows)] * batch)
         return state
 
@@ -77,7 +84,7 @@ class Hearing:
         """One tick: what each session heard in it, the end of a turn among it, and the next state."""
         speech, sounds = self.network.adapter.step(features, state.sounds)
         said: list[list[int]] = [[] for _ in state.cursors]
-        since = list(state.since)
+        since, read = list(state.since), list(state.read)
         cursors: list[Cursor] = []
         passes: list[Rows] = []
         for cursor in state.cursors:
@@ -89,7 +96,7 @@ class Hearing:
             ours = [tuple(compress(rows, keep)) for rows, keep in zip(passes, asked, strict=True)]
             now, ended = [cursor.now for cursor in cursors], [last.ended for last in since]
             given = {"speech": speech} | self.network.shown(sounds, now, ended)
-            scores = self._through(ours, given, state.rings)
+            scores, read = self._through(ours, given, state.rings, read)
             stored: list[list[bool]] = []
             for number, rows in enumerate(passes):
                 kept: list[bool] = []
@@ -97,35 +104,41 @@ class Hearing:
                     token = self.nothing
                     if number in scores:
                         some = None if sounds is None else sounds[number]
-                        token, since[number] = self.pick(scores[number], some, cursors[number].now, since[number])
+                        place = cursors[number].now, since[number], read[number]
+                        token, since[number] = self.pick(scores[number], some, *place)
                     if token != self.nothing:
                         said[number].append(token)
+                        read[number] = None
                     heard = {"heard": token} | self.others
                     cursors[number], kept, passes[number] = cursors[number].settle(heard)
                 stored.append(list(compress(kept, asked[number])))
             state.rings.keep(stored)
-        return said, HearingState(cursors=tuple(cursors), since=tuple(since), rings=state.rings, sounds=sounds)
+        held: dict[str, Any] = {"since": tuple(since), "read": tuple(read), "rings": state.rings, "sounds": sounds}
+        return said, HearingState(cursors=tuple(cursors), **held)
 
-    def _through(self, passes: Sequence[Rows], given: dict[str, Tensor], rings: Rings) -> dict[int, Tensor]:
-        """The scores of each session that is asked."""
+    def _through(
+        self, passes: Sequence[Rows], given: dict[str, Tensor], rings: Rings, read: Sequence[Tensor | None]
+    ) -> tuple[dict[int, Tensor], list[Tensor | None]]:
+        """The scores of each session that is asked, and the states in which their last words were read."""
         tokens = gather(self.layout, passes)
         if not tokens:
-            return {}
+            return {}, list(read)
         states = self.network.backbone(self.network.embed(tokens, given), tokens, rings)
+        now = self.expected.read(states, tokens, read) if self.expected else list(read)
         scores = self.network.answers(states, tokens).get("heard")
         if scores is None:
-            return {}
+            return {}, now
         asked = [number for number, rows in enumerate(passes) if any(row.stream == self.slot for row in rows)]
-        return {number: scores[number, 0] for number in asked}
+        return {number: scores[number, 0] for number in asked}, now
 
     def pick(
-        self, scores: Float[Tensor, " tokens"], sounds: Tensor | None, tick: int, since: Since
+        self, scores: Float[Tensor, " tokens"], sounds: Tensor | None, tick: int, since: Since, read: Tensor | None
     ) -> tuple[int, Since]:
-        """What is heard by scores and by the sounds of the last ticks, and the last word then."""
+        """What is heard by scores, by the sounds of the last ticks and by what is expected, and the last word then."""
         scores[self.nothing] += self.bias
         if self.evidence is None or sounds is None:
             return int(scores.argmax()), since
-        return self.evidence.choose(scores, sounds, tick, since)
+        return self.evidence.choose(scores, sounds, tick, since, opinion_of(self.expected, read))
 
 
 def _quiet(network: Network, name: str) -> int:
