@@ -304,7 +304,7 @@ class Forced(Hearing):
         super().__init__(network)
         self.forced, self.written, self.seen = list(forced), list(written[1:]), []
 
-    def pick(self, scores, sounds, tick, since, read):
+    def pick(self, scores, sounds, tick, since, opinion=None):
         self.seen.append(scores)
         since = replace(since, ended=self.written.pop(0)) if self.written else since
         return (self.forced.pop(0) if self.forced else self.nothing), since

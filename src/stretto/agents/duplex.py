@@ -21,7 +21,7 @@ from torch import Tensor
 
 from stretto.agents.checkpoint import find_weights, from_pretrained
 from stretto.agents.evidence import Evidence, Since
-from stretto.agents.expected import Expected, opinion_of
+from stretto.agents.expected import Expected
 from stretto.agents.network import Network
 from stretto.agents.sizes import size
 from stretto.core.config import Config as BaseConfig
@@ -121,7 +121,7 @@ class Duplex(Configurable):
             gc.freeze()  # a collection in a tick would walk through every object of the libraries
         self.network.requires_grad_(False)
         self.evidence = Evidence.of(self.network) if not config.temperature else None
-        self.expected = Expected.of(self.network)
+        self.expected = Expected.of(self.network) if self.evidence else None
         self.phrases = Phrases.Config().build()
         self.voice = speaker(config.voice, still=True) if self.network.text and "say" not in self.mute else None
 
@@ -163,11 +163,9 @@ class Duplex(Configurable):
                 name: self._pick(some[0, 0], state.context.seed, cursor.passes, name) for name, some in scores.items()
             }
             if "heard" in answers and self.evidence and state.sounds is not None:
-                some, opinion = scores["heard"][0, 0], opinion_of(self.expected, read)
+                some, opinion = scores["heard"][0, 0], self.expected.after(read, cursor) if self.expected else None
                 answers["heard"], since = self.evidence.choose(some, state.sounds[0], cursor.now, since, opinion)
             self._replace_heard(answers, cursor)
-            if answers.get("heard", -1) not in (-1, self.layout.token("heard", "nothing")):
-                read = None
             if "say" in answers and (obs.playback.queued_s > self.config.ahead_s or len(state.speaking) >= WAITING):
                 answers["say"] = self.layout.token("say", "nothing")
             if given and "chunk" in content:

@@ -1,12 +1,13 @@
-"""What the language model expects to be heard next: its opinion beside what was heard, at no further cost.
+"""What the language model expects to be heard next: its opinion beside what was heard.
 
-The language model reads what is heard anyway, a tick behind, as the turn of a person. So the state in which it read the
-last word already says which one it expects, and the few tokens that evidence compares are scored by their rows of its
-table. It has no opinion on the first word of a turn, nor on the second word of one tick, which it has not read yet.
+In the agent the language model reads what is heard anyway, a tick behind, as the turn of a person. So the state in
+which it read the last word already says which one it expects, and the few tokens that evidence compares are scored by
+their rows of its table. It has no opinion on the first word of a turn, nor while it has not read the last word.
 
     expected = Expected.of(network)                                  None where no language model reads what is heard
     last = expected.read(states, tokens, last)                       per session: of its last word, None before one
-    opinion = expected.opinion(last[0], [340, 1412])                 (2,): logarithms, against the best of them
+    opinion = expected.after(last[0], cursor)                        None where it has none
+    opinion([340, 1412])                                             (2,): logarithms, against the best of them
 
 Source: shallow fusion (Gulcehre et al., 2015), by the states of one shared stream. Needs: torch, numpy. Does not decide
 how much an opinion counts (agents/evidence.py).
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from stretto.agents.evidence import Opinion
 from stretto.agents.network import Network
+from stretto.think.cursor import Cursor
 from stretto.think.table import TokenTable
 from stretto.think.tokens import Tokens
 
@@ -31,6 +33,7 @@ class Expected:
 
     def __init__(self, network: Network, stream: str) -> None:
         self.place, self.expert = network.layout.index[stream], network.layout[stream].expert
+        self.stream = stream
         self.end = network.layout.vocabularies["text"].id(network.layout[stream].tail[-1])
         self.streams = tuple(s.name for s in network.layout.streams if s.name in (stream, "system"))
         table = network.tables["text"]
@@ -60,13 +63,12 @@ class Expected:
                 found[session] = None if ended else states[self.expert][session, row].float().clone()
         return found
 
-    def opinion(self, state: Tensor, among: Sequence[int]) -> Float[np.ndarray, " among"]:
+    def after(self, last: Tensor | None, cursor: Cursor) -> Opinion | None:
+        """The opinion of a session whose last word was read in that state, at an ask of its cursor."""
+        return None if last is None or self.stream in cursor.waiting else partial(self._opinion, last)
+
+    def _opinion(self, state: Tensor, among: Sequence[int]) -> Float[np.ndarray, " among"]:
         """How much less than the likeliest of some tokens each is expected."""
         assert self.table.base is not None
         scores = (self.table.base[list(among)].detach().float() @ state).numpy()
         return scores - scores.max()
-
-
-def opinion_of(expected: Expected | None, read: Tensor | None) -> Opinion | None:
-    """The opinion after a word that was read in that state; None where there is none."""
-    return partial(expected.opinion, read) if expected is not None and read is not None else None

@@ -22,8 +22,8 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from stretto.agents.duplex import SYSTEM
-from stretto.agents.evidence import Evidence, Since
-from stretto.agents.expected import Expected, opinion_of
+from stretto.agents.evidence import Evidence, Opinion, Since
+from stretto.agents.expected import Expected
 from stretto.agents.network import Network
 from stretto.core.errors import StrettoError
 from stretto.think.cursor import Cursor, Rows
@@ -53,13 +53,13 @@ class Hearing:
 
     def __init__(self, network: Network, bias: float = 0.0) -> None:
         self.network, self.layout, self.bias = network, network.layout, bias
-        self.expected = Expected.of(network)
+        self.evidence = Evidence.of(network)
+        self.expected = Expected.of(network) if self.evidence else None
         reading = self.expected.streams if self.expected else ()
         self.places = {self.layout.index[name] for name in (*streams_of(network), *reading)}
         self.slot = self.layout.index["heard"]
         self.nothing = self.layout.token("heard", "nothing")
         self.close = self.layout.token("heard", "close")
-        self.evidence = Evidence.of(network)
         self.others = {s.name: _quiet(network, s.name) for s in self.layout.slots if s.name != "heard"}
 
     @torch.no_grad()
@@ -104,11 +104,11 @@ class Hearing:
                     token = self.nothing
                     if number in scores:
                         some = None if sounds is None else sounds[number]
-                        place = cursors[number].now, since[number], read[number]
+                        opinion = self.expected.after(read[number], cursors[number]) if self.expected else None
+                        place = cursors[number].now, since[number], opinion
                         token, since[number] = self.pick(scores[number], some, *place)
                     if token != self.nothing:
                         said[number].append(token)
-                        read[number] = None
                     heard = {"heard": token} | self.others
                     cursors[number], kept, passes[number] = cursors[number].settle(heard)
                 stored.append(list(compress(kept, asked[number])))
@@ -132,13 +132,18 @@ class Hearing:
         return {number: scores[number, 0] for number in asked}, now
 
     def pick(
-        self, scores: Float[Tensor, " tokens"], sounds: Tensor | None, tick: int, since: Since, read: Tensor | None
+        self,
+        scores: Float[Tensor, " tokens"],
+        sounds: Tensor | None,
+        tick: int,
+        since: Since,
+        opinion: Opinion | None = None,
     ) -> tuple[int, Since]:
         """What is heard by scores, by the sounds of the last ticks and by what is expected, and the last word then."""
         scores[self.nothing] += self.bias
         if self.evidence is None or sounds is None:
             return int(scores.argmax()), since
-        return self.evidence.choose(scores, sounds, tick, since, opinion_of(self.expected, read))
+        return self.evidence.choose(scores, sounds, tick, since, opinion)
 
 
 def _quiet(network: Network, name: str) -> int:

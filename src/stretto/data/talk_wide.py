@@ -279,12 +279,17 @@ def _passage(intent: str, split: str, goal: str, source: np.random.Generator) ->
 @functools.lru_cache(maxsize=3)
 def _passages(split: str) -> tuple[str, ...]:
     """Passages of a split that nothing else of any split says."""
+    return tuple(text for text in talk_passages.passages(split) if plain(text) not in _taken())
+
+
+@functools.lru_cache(maxsize=1)
+def _taken() -> frozenset[str]:
+    """All that is listed in any split and could be a passage."""
     whole = [each for table in SAID.values() for some in table for each in some]
     whole += [each for table in talk_goals.FRAMES.values() for some in table for each in some if "{" not in each]
     said = {text.partition(" :: ")[0] for each in whole for text in every(each, WORDS)}
     said |= {text for other in SPLITS for told in (talk_lines.lines, talk_facts.prose) for text in told(other)}
-    taken = {plain(text) for text in said}
-    return tuple(text for text in talk_passages.passages(split) if plain(text) not in taken)
+    return frozenset(map(plain, said))
 
 
 def _home(intent: str, split: str, goal: str, source: np.random.Generator) -> Made:
