@@ -99,6 +99,12 @@ def test_a_reaction_is_due_in_the_tick_after_the_turns_end_was_heard_or_a_second
     assert reaction_tick(some, (20,), 0.2) == tick_of(2.0, 0.2)
 
 
+@pytest.mark.parametrize(("end", "due"), [(3.21, 16), (3.3, 16), (3.31, 17), (3.4, 17)])
+def test_a_halt_is_due_in_the_tick_that_has_a_tenth_of_a_second_behind_its_word(end, due):
+    act = labels_of([line(0.0, 1.0, moves=True), line(3.0, 3.6, halts_at=end)], (), (6,), 30, 0.2).act
+    assert (act[due - 2 : due + 1] == [MOVE, ANY, HALT]).all()
+
+
 def test_the_arm_moves_when_told_halts_at_the_word_goes_on_and_stands_when_done():
     lines = [
         line(0.0, 1.0, moves=True),
@@ -108,9 +114,9 @@ def test_the_arm_moves_when_told_halts_at_the_word_goes_on_and_stands_when_done(
     labels = labels_of(lines, [9.0], (6, 20, 30), 60, 0.2)
     act = labels.act
     assert (act[:8] == HALT).all()
-    assert (act[8:16] == MOVE).all()
-    assert act[16] == ANY
-    assert (act[17:32] == HALT).all()
+    assert (act[8:15] == MOVE).all()
+    assert act[15] == ANY
+    assert (act[16:32] == HALT).all()
     assert (act[32:44] == MOVE).all()
     assert (act[45:] == HALT).all()
     assert labels.say == ((31, "Okay."),)

@@ -187,6 +187,23 @@ def test_spoken_sessions_stop_and_go_on_with_sound_and_without_a_world(tmp_path)
     assert stops
 
 
+def test_an_ask_that_changes_what_was_decided_weighs_more(net):
+    seen = episodes_of(net, [session_of()])
+    batch, wanted = seen.batch(0), seen.batch(0).targets["act"][0]
+    tokens = batch.tokens["deciding"]
+    changed = (wanted >= 0) & (tokens.id[0, tokens.stream == net.layout.index["act"]] != wanted)
+    asked, kept = int((wanted >= 0).sum()), int((wanted >= 0).sum() - changed.sum())
+    assert 0 < kept < asked
+    told = {}
+    for weight in (0.0, 1.0, 3.0):
+        stage = DuplexStage.Config(changes=weight).build(net, seen, seen, "cpu")
+        told[weight] = float(stage.loss(batch, torch.Generator().manual_seed(0))[1]["act"])
+    of_changes = (told[1.0] * asked - told[0.0] * kept) / (asked - kept)
+    mean = (told[0.0] * kept + 3 * of_changes * (asked - kept)) / (kept + 3 * (asked - kept))
+    assert told[3.0] == pytest.approx(mean, rel=1e-4)
+    assert abs(told[3.0] - told[1.0]) > 1e-3
+
+
 def test_validation_tells_how_each_kind_of_line_is_met(net):
     seen = episodes_of(net, [session_of(seed) for seed in range(2)])
     stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")

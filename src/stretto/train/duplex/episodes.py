@@ -28,7 +28,7 @@ from stretto.think.cursor import Row
 from stretto.think.layout import Layout
 from stretto.think.plan import Plan, TickPlan, write
 from stretto.think.tokens import Tokens, gather, targets_of
-from stretto.train.duplex.labels import ANY, HALT, MOVE, Labels, labels_of, reaction_tick, tick_of
+from stretto.train.duplex.labels import ANY, HALT, MOVE, Labels, halt_tick, labels_of, reaction_tick, tick_of
 from stretto.train.duplex.session import Session
 
 Heard = Sequence[Sequence[int]]
@@ -163,7 +163,7 @@ class Episodes(Configurable):
         session, turns = self.sessions[number], self._turns(number)
         found = []
         for line in session.lines:
-            halts = None if line.halts_at is None else tick_of(line.halts_at, session.tick_s) + 1
+            halts = None if line.halts_at is None else halt_tick(line.halts_at, session.tick_s)
             first = reaction_tick(line, turns, session.tick_s) if halts is None else halts
             found.append((line.role, first, first + SHOWS))
         return found

@@ -2,12 +2,12 @@
 
 An agent knows that a turn is over when it has heard its end (the close token), not when the person knows it. So a
 reaction is due in the tick after that, which is the first in which the words can be read; a halt is due as soon as the
-sound of its word is in, whatever was heard of it. In the tick in which that happens either is right: no loss. An arm
-sets out a tick after a sentence would begin, because both are decided in one pass: so who decides whether to move can
+sound of its word and a tenth of a second behind it are in, whatever was heard of it. In the tick before that either is
+right: no loss. An arm sets out a tick after a sentence would begin, because both are decided in one pass: so act can
 see whether a refusal has begun.
 
     tick             7        8        9        10       11
-    sound            … stop.
+    sound            … sto    p.
     act      move    (any)    halt     halt     halt
     sound            … bowl.
     heard                     bowl.    (end)
@@ -27,6 +27,8 @@ from stretto.sessions.composer.compose import Line
 HALT, MOVE, ANY = 0, 1, -1
 UNHEARD_S = 1.0
 """After so long a reaction is due even if the end of the turn was not heard."""
+SURE_S = 0.1
+"""A halt is due so much after its word ended."""
 EARLY_S = 0.1
 """A turn's end may be heard so much before its last word ends."""
 
@@ -52,7 +54,7 @@ def labels_of(
     changes: list[tuple[int, int]] = []
     for line in lines:
         if line.halts_at is not None:
-            changes.append((tick_of(line.halts_at, tick_s) + 1, HALT))
+            changes.append((halt_tick(line.halts_at, tick_s), HALT))
         due = reaction_tick(line, closes, tick_s)
         if line.moves:
             changes.append((due + 1, MOVE))
@@ -66,6 +68,11 @@ def labels_of(
         if what == HALT and 0 < tick <= ticks and act[max(0, tick - 2)] == MOVE:
             act[tick - 1] = ANY
     return Labels(act=act, say=tuple(say))
+
+
+def halt_tick(halts_at: float, tick_s: float) -> int:
+    """The tick in which a halt is due, by the end of its word."""
+    return tick_of(halts_at + SURE_S, tick_s)
 
 
 def reaction_tick(line: Line, closes: Sequence[int], tick_s: float) -> int:
