@@ -16,6 +16,7 @@ from stretto.data.speech_cache import SpeechCache
 from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.recipes.duplex import DuplexTraining, assembled
 from stretto.sessions.composer.compose import Line
+from stretto.think.tokens import gather
 from stretto.train.acting.contexts import encode as jpeg
 from stretto.train.acting.phrases import encode
 from stretto.train.duplex.dialogues import dialogue
@@ -185,6 +186,51 @@ def test_spoken_sessions_stop_and_go_on_with_sound_and_without_a_world(tmp_path)
                 stops += 1
                 assert (act[int(line.halts_at / 0.2) + 1 : int(later.start / 0.2)] == HALT).all()
     assert stops
+
+
+def test_what_is_trained_is_what_is_run_sounds_that_are_not_written_among_it(net):
+    """The scores of training against those of a session stepped pass by pass through the rings."""
+    session = session_of()
+    heard = heard_truly(session, lambda text: encode(net, text), net.layout)
+    ends = [[tick * net.config.ear.tick_frames // 2 for _ in said] for tick, said in enumerate(heard)]
+    assert sum(map(len, ends)) > 5
+    seen = Episodes.Config.tiny().build(net.layout, [session], [heard], lambda text: encode(net, text), SYSTEM, [ends])
+    stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")
+    batch = seen.batch(0)
+    with torch.no_grad():
+        trained = stage.scores(batch, batch.pictures.permute(0, 1, 4, 2, 3))
+    deaf = replace(batch, written=torch.zeros_like(batch.written))
+    with torch.no_grad():
+        assert not torch.allclose(stage.scores(deaf, batch.pictures.permute(0, 1, 4, 2, 3))["act"], trained["act"])
+    run: dict[str, list[torch.Tensor]] = {"act": [], "say": []}
+    rings, sounds, ended, tick, speech = net.backbone.rings(), None, 0, -1, None
+    with torch.no_grad():
+        for some in seen.plan(0, seen.labels(0), set(session.pictured)).passes:
+            given = {}
+            if some.rows[0].number and some.rows[-1].tick > tick:
+                tick = some.rows[-1].tick
+                features = torch.from_numpy(session.features[tick].astype(np.float32))[None]
+                speech, sounds = net.adapter.step(features, sounds)
+                given = {
+                    "speech": speech,
+                    "playback": net.playback(torch.from_numpy(session.playback[tick])[None, None]),
+                }
+                left = list(ends[tick])
+                if tick in session.pictured:
+                    at = session.pictured.index(tick)
+                    pictures = torch.from_numpy(session.pictures(tick)).permute(0, 3, 1, 2)
+                    given["image"] = net.eye(pictures).flatten(0, 1)[None]
+                    given["proprio"] = net.proprio(torch.from_numpy(session.proprio[at])[None, None])
+            tokens = gather(net.layout, [some.rows])
+            states = net.backbone(net.embed(tokens, given | net.shown(sounds, [tick], [ended])), tokens, rings)
+            for name, scores in net.answers(states, tokens).items():
+                run.get(name, []).append(scores[0, 0])
+            heard_row = [row for row in some.rows if net.layout.streams[row.stream].name == "heard"]
+            if heard_row and some.stored[some.rows.index(heard_row[0])]:
+                ended = left.pop(0)
+            rings.keep([list(some.stored)])
+    for name, scores in run.items():
+        torch.testing.assert_close(torch.stack(scores), trained[name][0], rtol=1e-3, atol=1e-4)
 
 
 def test_an_ask_that_changes_what_was_decided_weighs_more(net):

@@ -111,24 +111,40 @@ class Evidence(Configurable):
             return best, since
         found = scores[: len(self.sounds)].topk(min(self.config.among, len(self.sounds)))
         tokens = [int(token) for token in found.indices if self._sounds(int(token))]
+        before, places, fits, ends = self._held(tokens, sounds, tick, since)
+        total = np.array([self._score(float(scores[token]), token, before) for token in tokens])
+        if opinion is not None:
+            total = total + self.config.expected * opinion(tokens)
+        row = int((total[places] + self.config.weight * fits).argmax())
+        token = tokens[places[row]]
+        return token, self._after(token, int(ends[row]), since)
+
+    def follow(self, token: int, sounds: Float[Tensor, "ticks frames sounds"], tick: int, since: Since) -> Since:
+        """What is known when a token was written, whoever chose it; as for `choose`."""
+        if not self._sounds(token):
+            return since
+        _, _, fits, ends = self._held([token], sounds, tick, since)
+        return self._after(token, int(ends[fits.argmax()]), since)
+
+    def _held(
+        self, tokens: Sequence[int], sounds: Float[Tensor, "ticks frames sounds"], tick: int, since: Since
+    ) -> tuple[tuple[int, ...], np.ndarray, np.ndarray, np.ndarray]:
+        """Tokens held against the sounds: the tokens of a word that one of them goes on with; then for each way in
+        which each may sound the place of the token, how well it fits and the frame behind it."""
         frames = sounds.flatten(0, 1).numpy()
         first = (tick + 1) * sounds.shape[1] - len(frames)
         goes_on = since.ended > first and bool(since.tokens) and not all(self.begins[token] for token in tokens)
         begin, before = max(first, since.began if goes_on else since.ended), since.tokens if goes_on else ()
         so_far = self._so_far(before)
         rows = [self._rows(token, before, so_far) for token in tokens]
-        fits, ends = aligned(
-            frames[begin - first :], [np.array(row) for some in rows for row in some], self.config.beside
-        )
-        places = np.repeat(np.arange(len(tokens)), [len(some) for some in rows])
-        total = np.array([self._score(float(scores[token]), token, before) for token in tokens])
-        if opinion is not None:
-            total = total + self.config.expected * opinion(tokens)
-        row = int((total[places] + self.config.weight * fits).argmax())
-        token, ended = tokens[places[row]], begin + int(ends[row])
+        said = [np.array(row) for some in rows for row in some]
+        fits, ends = aligned(frames[begin - first :], said, self.config.beside)
+        return before, np.repeat(np.arange(len(tokens)), [len(some) for some in rows]), fits, begin + ends
+
+    def _after(self, token: int, ended: int, since: Since) -> Since:
         if self.begins[token]:
-            return token, Since(began=since.ended, ended=ended, tokens=(token,))
-        return token, replace(since, ended=ended, tokens=(*since.tokens, token))
+            return Since(began=since.ended, ended=ended, tokens=(token,))
+        return replace(since, ended=ended, tokens=(*since.tokens, token))
 
     def _sounds(self, token: int) -> Sounds:
         return self.sounds[token] if token < len(self.sounds) else ()

@@ -43,7 +43,7 @@ from stretto.train.duplex.dialogues import dialogue
 from stretto.train.duplex.episodes import Episodes, heard_truly
 from stretto.train.duplex.session import Session
 from stretto.train.duplex.shards import Job, make_sessions
-from stretto.train.duplex.stage import TRAINED, DuplexStage, heard_by
+from stretto.train.duplex.stage import TRAINED, DuplexStage, behind, heard_by
 from stretto.train.hear import LISTENING
 from stretto.train.loop import Loop
 from stretto.train.schedule import Schedule
@@ -53,6 +53,9 @@ ROUND = 100_000
 
 SILENT = 25.0
 """First score of saying nothing: nearly all asks are silent."""
+
+Tokens = list[list[list[int]]]
+"""Of every session, tick by tick, a number for each token that is heard."""
 
 
 class DuplexTraining(Configurable):
@@ -195,13 +198,14 @@ class DuplexTraining(Configurable):
         parts = []
         for split, words in (("train", c.words), ("dev", c.words // 10)):
             sessions = [dialogue(seed, split, network.config.ear.features) for seed in range(words)]
-            heard = self._truly(network, sessions)
+            heard, ends = self._truly(network, sessions)
             for name, some in groups.items():
                 if name.startswith("dev") == (split == "dev"):
                     sessions = [*sessions, *some]
-                    heard += self._heard(folder / f"heard_{name}.json", network, some, system, say)
-            drawn = replace(c.episodes, seed=c.seed)
-            parts.append(Episodes(drawn, network.layout, sessions, heard, lambda text: encode(network, text), system))
+                    more = self._heard(folder / f"heard_{name}.json", network, some, system, say)
+                    heard, ends = heard + more[0], ends + more[1]
+            drawn, told = replace(c.episodes, seed=c.seed), (lambda text: encode(network, text), system, ends)
+            parts.append(Episodes(drawn, network.layout, sessions, heard, *told))
         stage = c.stage.build(network, *parts, device.name)
         at_once = device.parts(c.loop.accumulate, c.threads)
         loop: Loop = replace(c.loop, seed=c.seed, together=at_once).build(stage, folder, device, say)
@@ -225,21 +229,24 @@ class DuplexTraining(Configurable):
     def _heard(
         self, path: Path, network: Network, sessions: Sequence[Session], system: Sequence[int],
         say: Callable[[str], None],
-    ) -> list[list[list[int]]]:  # fmt: skip
-        """What is heard of the sessions, kept in a file; by a perfect ear where no network hears or nothing sounds."""
+    ) -> tuple[Tokens, Tokens]:  # fmt: skip
+        """What is heard of the sessions and the frames behind it, kept in a file; by a perfect ear where no network
+        hears or nothing sounds."""
         if not self.config.hear or not any(session.features.shape[1] for session in sessions):
             return self._truly(network, sessions)
         made_of = {"by": digest(self.config.hear), "seeds": [session.seed for session in sessions]}
         if path.is_file() and (kept := json.loads(path.read_text()))["of"] == made_of:
-            return list(kept["heard"])
+            return kept["heard"], kept["behind"]
         say(f"hearing {len(sessions)} sessions")
         heard = heard_by(network, sessions, system)
-        path.write_text(json.dumps({"of": made_of, "heard": heard}))
-        return heard
+        ends = [behind(network, session, some) for session, some in zip(sessions, heard, strict=True)]
+        path.write_text(json.dumps({"of": made_of, "heard": heard, "behind": ends}))
+        return heard, ends
 
     @staticmethod
-    def _truly(network: Network, sessions: Sequence[Session]) -> list[list[list[int]]]:
-        return [heard_truly(session, lambda text: encode_heard(network, text), network.layout) for session in sessions]
+    def _truly(network: Network, sessions: Sequence[Session]) -> tuple[Tokens, Tokens]:
+        heard = [heard_truly(session, lambda text: encode_heard(network, text), network.layout) for session in sessions]
+        return heard, [behind(network, session, some) for session, some in zip(sessions, heard, strict=True)]
 
 
 def assembled(name: str, policy: str = "", hear: str = "", begin: str = "") -> Network:

@@ -34,6 +34,9 @@ from stretto.train.duplex.session import Session
 Heard = Sequence[Sequence[int]]
 """What was heard of a session, tick by tick: tokens, the close of a turn among them."""
 
+Behind = Sequence[Sequence[int]]
+"""For every token of it the first frame behind its sounds."""
+
 Encode = Callable[[str], list[int]]
 
 LONGEST_LATE, MOST_LATE = 20, 6
@@ -53,12 +56,13 @@ PASSING = ("playback", "act")
 class Batch:
     """One session. `targets`: slot -> what it should say (1, asks), -1 where nothing is learned; `begins` (1, asks):
     which asks of say stand where nothing is being said; `windows`: for each line its role and the ticks [first, last)
-    in which a reaction to it shows."""
+    in which a reaction to it shows; `written`: for every ask of heard the first frame behind what is written then."""
 
     tokens: Mapping[str, Tokens]
     targets: Mapping[str, Tensor]
     begins: Tensor
     windows: Sequence[tuple[str, int, int]]
+    written: Tensor
     features: Tensor
     playback: Tensor
     pictures: Tensor
@@ -119,10 +123,11 @@ class Episodes(Configurable):
 
     def __init__(
         self, config: Config, layout: Layout, sessions: Sequence[Session], heard: Sequence[Heard], encode: Encode,
-        system: Sequence[int] = (),
+        system: Sequence[int] = (), behind: Sequence[Behind] = (),
     ) -> None:  # fmt: skip
+        """`behind` of each session what was heard; () where no sounds are read."""
         self.config, self.layout, self.sessions, self.heard, self.encode = config, layout, sessions, heard, encode
-        self.system = list(system)
+        self.system, self.behind = list(system), behind
         act = layout.vocabularies["act"]
         self._acts = [act.id("<halt>"), act.id("<move>"), act.id("<act>")]
         self._close = {name: layout.token(name, "close") for name in ("heard", "say")}
@@ -215,6 +220,7 @@ class Episodes(Configurable):
             tokens=tokens,
             targets={name: found[name] for name in ("act", "say")},
             windows=self._windows(number),
+            written=self._written(number, tokens),
             begins=~say.open[:, say.stream == self.layout.index["say"]],
             features=torch.from_numpy(session.features.astype(np.float32)).flatten(0, 1)[None],
             playback=torch.from_numpy(session.playback[played])[None],
@@ -239,6 +245,17 @@ class Episodes(Configurable):
             said = {"heard": heard, "act": [self._acts[last]], "say": say[tick]}
             ticks.append(TickPlan(content=content, said=said))
         return write(layout, ticks, self.system)
+
+    def _written(self, number: int, tokens: Mapping[str, Tokens]) -> Tensor:
+        slot = self.layout["heard"]
+        some = tokens[slot.expert]
+        here = some.stream == self.layout.index["heard"]
+        ends = [[0]]
+        for behind in self.behind[number] if self.behind else ():
+            ends[-1] += behind
+            ends.append(ends[-1][-1:])
+        places = zip(some.tick[0, here].tolist(), some.index[0, here].tolist(), strict=True)
+        return torch.tensor([[ends[tick][nth] if self.behind else 0 for tick, nth in places]])
 
     def _said(self, labels: Labels, ticks: int) -> list[list[int]]:
         """The tokens that are said in each tick: a sentence begins in its tick, or when the one before it is over."""

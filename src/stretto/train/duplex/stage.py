@@ -23,11 +23,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stretto.agents.evidence import Evidence, Since
 from stretto.agents.hearing import Hearing
 from stretto.agents.network import Network
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
-from stretto.train.duplex.episodes import Batch, Episodes
+from stretto.listen.encoders.grains import GrainAdapter
+from stretto.train.duplex.episodes import Batch, Episodes, Heard
 from stretto.train.duplex.session import Session
 
 TRAINED = (
@@ -89,7 +91,7 @@ class DuplexStage(Configurable):
         network, tokens = self.network, batch.tokens
         given = {"playback": network.playback(batch.playback)}
         if batch.features.shape[1]:
-            given["speech"] = network.adapter(batch.features)
+            given |= self._sound(batch)
         if len(pictures):
             with torch.no_grad():
                 given["image"] = network.eye(pictures).flatten(0, 2)[None]
@@ -101,6 +103,16 @@ class DuplexStage(Configurable):
             scores = network.tables[table].logits(states[expert][:, here])  # type: ignore[operator]
             found[name] = scores.index_fill(-1, network._never[name], float("-inf"))
         return found
+
+    def _sound(self, batch: Batch) -> dict[str, Tensor]:
+        """Embeddings of speech, and the sounds that each ask of heard has not written, as in life."""
+        network, adapter = self.network, self.network.adapter
+        if network.unwritten is None or not isinstance(adapter, GrainAdapter):
+            return {"speech": adapter(batch.features)}
+        tokens, found = batch.tokens[network.layout["heard"].expert], adapter.read(batch.features)
+        ticks = tokens.tick[:, tokens.stream == network.layout.index["heard"]]
+        shown = network.unwritten(adapter.sounds(found).flatten(1, 2), batch.written, ticks)
+        return {"speech": adapter.join(found), "heard": shown}
 
     def _losses(self, scores: Mapping[str, Tensor], batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         act_wanted, say_wanted = batch.targets["act"][0], batch.targets["say"][0]
@@ -186,6 +198,23 @@ class DuplexStage(Configurable):
 def _upright(pictures: Tensor) -> Tensor:
     """Channels before height and width."""
     return pictures.permute(0, 1, 4, 2, 3) if len(pictures) else pictures
+
+
+@torch.no_grad()
+def behind(network: Network, session: Session, heard: Heard) -> list[list[int]]:
+    """For every token that was heard in a session the first frame behind its sounds; 0 where none are read."""
+    evidence, since, adapter = Evidence.of(network), Since(), network.adapter
+    if evidence is None or not session.features.shape[1] or not isinstance(adapter, GrainAdapter):
+        return [[0] * len(said) for said in heard]
+    found: list[list[int]] = []
+    sounds: Tensor | None = None
+    for features, said in zip(session.features, heard, strict=True):
+        _, sounds = adapter.step(torch.from_numpy(features.astype("float32"))[None], sounds)
+        found.append([])
+        for token in said:
+            since = evidence.follow(token, sounds[0], len(found) - 1, since)
+            found[-1].append(since.ended)
+    return found
 
 
 def _share(what: Tensor, among: Tensor) -> Tensor:
