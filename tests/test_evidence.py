@@ -62,6 +62,14 @@ def test_the_next_word_is_looked_for_behind_the_last_one():
     assert (second, after.began, after.ended) == (TOKENS.index(b" way"), 86, 100)
 
 
+def test_who_follows_what_another_chose_knows_where_each_word_ended():
+    both, lay, way = frames("leɪweɪ----"), TOKENS.index(b" lay"), TOKENS.index(b" way")
+    since = evidence().follow(lay, both, 9, Since())
+    assert since == evidence().choose(scores(lay=1.0, way=0.5), both, 9, Since())[1]
+    assert evidence().follow(NOTHING, both, 9, since) == since
+    assert evidence().follow(way, both, 9, since).ended == 100
+
+
 def test_a_token_that_goes_on_is_aligned_behind_its_word():
     told = frames("leɪɜ----")
     _, since = evidence().choose(scores(lay=1.0), told, 5, Since())

@@ -54,7 +54,7 @@ class Scenes(Configurable):
         `typed`: share of questions of the types with a few answers, `notable`: of those, about what is not as usual."""
 
         split: str = "train"
-        hidden: float = 0.3
+        hidden: float = 0.5
         elsewhere: float = 0.5
         moments: int = 5
         between: int = 45
