@@ -239,14 +239,14 @@ class DuplexTraining(Configurable):
             return kept["heard"], kept["behind"]
         say(f"hearing {len(sessions)} sessions")
         heard = heard_by(network, sessions, system)
-        ends = [behind(network, session, some) for session, some in zip(sessions, heard, strict=True)]
+        ends = behind(network, sessions, heard)
         path.write_text(json.dumps({"of": made_of, "heard": heard, "behind": ends}))
         return heard, ends
 
     @staticmethod
     def _truly(network: Network, sessions: Sequence[Session]) -> tuple[Tokens, Tokens]:
         heard = [heard_truly(session, lambda text: encode_heard(network, text), network.layout) for session in sessions]
-        return heard, [behind(network, session, some) for session, some in zip(sessions, heard, strict=True)]
+        return heard, behind(network, sessions, heard)
 
 
 def assembled(name: str, policy: str = "", hear: str = "", begin: str = "") -> Network:

@@ -201,13 +201,19 @@ def _upright(pictures: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def behind(network: Network, session: Session, heard: Heard) -> list[list[int]]:
-    """For every token that was heard in a session the first frame behind its sounds; 0 where none are read."""
-    evidence, since, adapter = Evidence.of(network), Since(), network.adapter
+def behind(network: Network, sessions: Sequence[Session], heard: Sequence[Heard]) -> list[list[list[int]]]:
+    """For every token that was heard in some sessions the first frame behind its sounds; 0 where none are read."""
+    sound = any(session.features.shape[1] for session in sessions)
+    evidence = Evidence.of(network) if sound else None
+    return [_behind(network, evidence, session, some) for session, some in zip(sessions, heard, strict=True)]
+
+
+def _behind(network: Network, evidence: Evidence | None, session: Session, heard: Heard) -> list[list[int]]:
+    adapter = network.adapter
     if evidence is None or not session.features.shape[1] or not isinstance(adapter, GrainAdapter):
         return [[0] * len(said) for said in heard]
     found: list[list[int]] = []
-    sounds: Tensor | None = None
+    since, sounds = Since(), None
     for features, said in zip(session.features, heard, strict=True):
         _, sounds = adapter.step(torch.from_numpy(features.astype("float32"))[None], sounds)
         found.append([])
