@@ -5,8 +5,7 @@ What hears, reads, looks and draws chunks rests; what is trained are the adapter
 before is lost, chunks and words that are heard stay what they were to the bit, and a session costs little more than the
 rows that speak and decide.
 
-Losses: cross-entropy of the act slot, whose asks weigh `changes` where the answer is another than what was decided last
-(few are, and one that is missed comes a tick late); and of the say slot, whose silent asks weigh `silence` (most are).
+Losses: cross-entropy of the act slot, and of the say slot, whose silent asks weigh `silence` (nearly all asks are).
 Logs `act` and `say`; `act_right`; `starts` and `false_starts`: of the asks where a sentence should begin the share in
 which one does, and of those where none should the share in which one does all the same; `words`: of the tokens inside
 sentences those that are right. None of them is a session's success: judge by the exam.
@@ -44,12 +43,10 @@ class DuplexStage(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`silence`: weight of an ask of say to which silence is the answer; `changes`: weight of an ask of act that
-        changes what was decided last; `act`: weight of the act slot's loss; `shift`: pictures are moved by up to so
-        many px; `held`: sessions of a validation."""
+        """`silence`: weight of an ask of say to which silence is the answer; `act`: weight of the act slot's loss;
+        `shift`: pictures are moved by up to so many px; `held`: sessions of a validation."""
 
         silence: float = 0.3
-        changes: float = 3.0
         act: float = 0.5
         shift: int = 1
         held: int = 24
@@ -118,9 +115,7 @@ class DuplexStage(Configurable):
         act_wanted, say_wanted = batch.targets["act"][0], batch.targets["say"][0]
         act, say = scores["act"][0], scores["say"][0]
         asked = act_wanted >= 0
-        heavy = torch.where(self._decided(batch) == act_wanted, 1.0, self.config.changes)[asked]
-        act_loss = F.cross_entropy(act[asked], act_wanted[asked], reduction="none") @ heavy / heavy.sum().clamp(1)
-        act_loss = act_loss if asked.any() else act[:, 1:].sum() * 0
+        act_loss = F.cross_entropy(act[asked], act_wanted[asked]) if asked.any() else act[:, 1:].sum() * 0
         weight = torch.where(say_wanted == self._silence, self.config.silence, 1.0)
         say_loss = (F.cross_entropy(say, say_wanted, reduction="none") * weight).sum() / weight.sum()
         best, begins = say.detach().argmax(-1), batch.begins[0]
@@ -136,12 +131,6 @@ class DuplexStage(Configurable):
                 "words": _share(best == say_wanted, inside),
             },
         )
-
-    def _decided(self, batch: Batch) -> Tensor:
-        """What was decided last, at every ask of act."""
-        expert, place, _ = self._slots["act"]
-        tokens = batch.tokens[expert]
-        return tokens.id[0, tokens.stream == place]
 
     def _by_role(self, scores: Mapping[str, Tensor], batch: Batch) -> list[tuple[str, Tensor]]:
         """Which asks behind each line are right: whether to move, and whether to say something and what."""
