@@ -1,5 +1,6 @@
 """Joint training: rows that nobody sees are left out without a trace, and what was learned before stays as it was."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -369,3 +370,16 @@ def test_what_a_network_hears_is_what_it_hears_alone_and_in_company(net):
     both = heard_by(net, sessions, SYSTEM)
     assert both[0] == heard_by(net, sessions[:1], SYSTEM)[0]
     assert [len(heard) for heard in both] == [20, 28]
+
+
+def test_what_was_heard_is_kept_and_heard_again_where_it_is_not_whole(net, tmp_path):
+    hear = save_pretrained(size("debug-listener").build(), tmp_path / "hear", dtype="float32", only="all")
+    recipe, told, path = replace(DuplexTraining.Config.tiny(), hear=str(hear)).build(), [], tmp_path / "heard.json"
+    first = recipe._heard(path, net, [session_of()], SYSTEM, told.append)
+    assert recipe._heard(path, net, [session_of()], SYSTEM, told.append) == first
+    assert len(told) == 1
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps({name: kept[name] for name in ("of", "heard")}))
+    assert recipe._heard(path, net, [session_of()], SYSTEM, told.append) == first
+    assert len(told) == 2
+    assert "behind" in json.loads(path.read_text())

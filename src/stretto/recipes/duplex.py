@@ -235,7 +235,8 @@ class DuplexTraining(Configurable):
         if not self.config.hear or not any(session.features.shape[1] for session in sessions):
             return self._truly(network, sessions)
         made_of = {"by": digest(self.config.hear), "seeds": [session.seed for session in sessions]}
-        if path.is_file() and (kept := json.loads(path.read_text()))["of"] == made_of:
+        kept = json.loads(path.read_text()) if path.is_file() else {}
+        if kept.get("of") == made_of and "behind" in kept:
             return kept["heard"], kept["behind"]
         say(f"hearing {len(sessions)} sessions")
         heard = heard_by(network, sessions, system)
