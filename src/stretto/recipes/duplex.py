@@ -54,8 +54,8 @@ ROUND = 100_000
 SILENT = 25.0
 """First score of saying nothing: nearly all asks are silent."""
 
-Tokens = list[list[list[int]]]
-"""Of every session, tick by tick, a number for each token that is heard."""
+PerToken = list[list[list[int]]]
+"""Numbers of sessions, tick by tick: one for each token that is heard."""
 
 
 class DuplexTraining(Configurable):
@@ -229,7 +229,7 @@ class DuplexTraining(Configurable):
     def _heard(
         self, path: Path, network: Network, sessions: Sequence[Session], system: Sequence[int],
         say: Callable[[str], None],
-    ) -> tuple[Tokens, Tokens]:  # fmt: skip
+    ) -> tuple[PerToken, PerToken]:  # fmt: skip
         """What is heard of the sessions and the frames behind it, kept in a file; by a perfect ear where no network
         hears or nothing sounds."""
         if not self.config.hear or not any(session.features.shape[1] for session in sessions):
@@ -245,7 +245,7 @@ class DuplexTraining(Configurable):
         return heard, ends
 
     @staticmethod
-    def _truly(network: Network, sessions: Sequence[Session]) -> tuple[Tokens, Tokens]:
+    def _truly(network: Network, sessions: Sequence[Session]) -> tuple[PerToken, PerToken]:
         heard = [heard_truly(session, lambda text: encode_heard(network, text), network.layout) for session in sessions]
         return heard, behind(network, sessions, heard)
 
