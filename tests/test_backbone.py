@@ -198,6 +198,35 @@ def test_one_session_forked_into_a_batch_gives_every_branch_the_same_past(layout
 
 
 @torch.no_grad()
+def test_a_session_that_goes_on_as_another_has_its_past_and_its_pass(layout):
+    """Taken over in the middle of a pass, before it is known what of it stays."""
+    backbone, sessions = backbone_of(layout), [episode(layout, seed=s, ticks=12) for s in (1, 2)]
+    given = vectors(backbone, sessions)
+    alone = {name: [some[0]] for name, some in given.items()}
+    wanted = stepped(backbone, layout, sessions[:1], alone)
+    both = {name: [some[0], some[0]] for name, some in given.items()}
+    rings, first = backbone.rings(2), [0, 0]
+    found = [[None] * len(session.rows) for session in sessions]
+    half = len(sessions[0].passes) // 2
+    for one, other in zip(sessions[0].passes[: half - 1], sessions[1].passes, strict=False):
+        step(backbone, layout, rings, [one, other], given, first, found)
+        first = [first[0] + len(one[0]), first[1] + len(other[0])]
+    rows, stored = sessions[0].passes[half - 1]
+    tokens = gather(layout, [rows, ()])
+    backbone(inputs(tokens, both, first), tokens, rings)
+    rings.take([0, 0])
+    rings.keep([stored, stored])
+    first = [first[0] + len(rows)] * 2
+    branches = [[None] * len(sessions[0].rows) for _ in range(2)]
+    begun = first[0]
+    for now in sessions[0].passes[half:]:
+        step(backbone, layout, rings, [now, now], both, first, branches)
+        first = [first[0] + len(now[0])] * 2
+    for branch in branches:
+        assert worst([branch[begun:]], [wanted[0][begun:]]) < 1e-12
+
+
+@torch.no_grad()
 def test_a_question_without_an_answer_leaves_no_trace(layout):
     """Whatever a marker held that was not followed by anything: no other token of any tick is another one for it."""
     backbone, session = backbone_of(layout), episode(layout, seed=1, ticks=12)

@@ -136,3 +136,25 @@ def test_what_is_expected_counts_among_words_that_sound_alike():
     assert evidence().choose(likely, heard, 9, Since(), doubts)[0] == TOKENS.index(b" leave")
     assert evidence(expected=0.0).choose(likely, heard, 9, Since(), doubts)[0] == TOKENS.index(b" lay")
     assert evidence().choose(scores(nothing=9.0, lay=8.0), heard, 9, Since(), doubts)[0] == NOTHING
+
+
+def test_chances_of_answers_add_up_and_sounds_tell_which_token_it_is():
+    """A word is as likely as the scores have it, all its tokens together; which one it is, the sounds say as well."""
+    likely, heard = scores(nothing=1.0, leave=2.0, lay=1.0, way=1.5, **{".": 0.5}), frames("--leɪ--")
+    found = evidence().chances(likely, heard, 9, Since(), sounding=len(TOKENS), others=2)
+    chance = {token: told for token, _, told in found}
+    assert max(chance, key=chance.get) == TOKENS.index(b" lay") == evidence().choose(likely, heard, 9, Since())[0]
+    assert sum(map(np.exp, chance.values())) == pytest.approx(1.0, abs=1e-5)
+    right = likely.log_softmax(-1)
+    assert chance[NOTHING] == pytest.approx(float(right[NOTHING]))
+    assert chance[TOKENS.index(b".")] == pytest.approx(float(right[TOKENS.index(b".")]))
+    since = {token: since for token, since, _ in found}
+    assert since[NOTHING] == Since()
+    assert since[TOKENS.index(b" lay")] == evidence().choose(likely, heard, 9, Since())[1]
+
+
+def test_where_a_word_is_hardly_due_no_word_is_looked_for():
+    found = evidence().chances(scores(nothing=9.0, lay=4.0), frames("leɪ"), 9, Since())
+    assert NOTHING in [token for token, _, _ in found]
+    assert not any(evidence().audible(token) for token, _, _ in found)
+    assert evidence().chances(scores(nothing=9.0, lay=8.0), frames("leɪ"), 9, Since())[0][0] == TOKENS.index(b" lay")

@@ -9,7 +9,8 @@ import torch
 
 from stretto.agents.checkpoint import digest, from_pretrained
 from stretto.agents.duplex import Duplex
-from stretto.agents.hearing import Hearing, Reader, Written
+from stretto.agents.hearing import Hearing
+from stretto.agents.reader import Reader, Written
 from stretto.agents.sizes import size
 from stretto.bench import hearing as hearing_card
 from stretto.bench import hearing_language

@@ -15,6 +15,7 @@ What the language model expects (agents/expected.py) counts beside both, where i
 
     evidence = Evidence.of(network)                         None where no sounds are read
     token, since = evidence.choose(scores, sounds, tick, since)
+    evidence.chances(scores, sounds, tick, since)           the likeliest answers, for agents/beam.py
 
 Source: attention and CTC decoded jointly (Watanabe et al., 2017), at the end of each word. Needs: numpy, torch. Does
 not decide whether something was said.
@@ -107,21 +108,75 @@ class Evidence(Configurable):
         What has no sounds (nothing, the end of a turn, a mark) is left as the scores have it.
         """
         best = int(scores.argmax())
-        if not self._sounds(best):
+        if not self.audible(best):
             return best, since
+        tokens = self._likeliest(scores)
+        total, ends = self._weighed(tokens, scores, sounds, tick, since, opinion)
+        place = int(total.argmax())
+        return tokens[place], self._after(tokens[place], int(ends[place]), since)
+
+    def chances(
+        self,
+        scores: Float[Tensor, " tokens"],
+        sounds: Float[Tensor, "ticks frames sounds"],
+        tick: int,
+        since: Since,
+        opinion: Opinion | None = None,
+        *,
+        sounding: int = 3,
+        others: int = 2,
+        unlikely: float = -4.0,
+    ) -> list[tuple[int, Since, float]]:
+        """The likeliest answers, so many with sounds and without, each with what is known then and the logarithm of its
+        chance; as for `choose`. That a token with sounds is due has the chance that scores give it, and which one it
+        is, that of all three opinions; where the former is less than `unlikely`, nobody asks for the latter.
+        """
+        chance = scores.float().log_softmax(-1)
+        tokens = self._likeliest(scores)
+        rest = chance.clone()
+        rest[tokens] = NEVER
+        values, places = rest.topk(others)
+        found = [(int(token), since, float(value)) for value, token in zip(values, places, strict=True)]
+        silent = [answer for answer in found if not self.audible(answer[0])]
+        due = float(chance[tokens].logsumexp(0)) if tokens else NEVER
+        if due < unlikely:
+            return silent
+        total, ends = self._weighed(tokens, scores, sounds, tick, since, opinion)
+        total = total - np.logaddexp.reduce(total) + due
+        best = np.argsort(-total)[:sounding]
+        spoken = [(tokens[n], self._after(tokens[n], int(ends[n]), since), float(total[n])) for n in best]
+        return spoken + silent
+
+    def audible(self, token: int) -> bool:
+        """Whether a token has sounds: nothing, the end of a turn and marks have none."""
+        return bool(self._sounds(token))
+
+    def _likeliest(self, scores: Float[Tensor, " tokens"]) -> list[int]:
+        """Those with sounds of the tokens that are compared."""
         found = scores[: len(self.sounds)].topk(min(self.config.among, len(self.sounds)))
-        tokens = [int(token) for token in found.indices if self._sounds(int(token))]
+        return [int(token) for token in found.indices if self.audible(int(token))]
+
+    def _weighed(
+        self,
+        tokens: Sequence[int],
+        scores: Float[Tensor, " tokens"],
+        sounds: Float[Tensor, "ticks frames sounds"],
+        tick: int,
+        since: Since,
+        opinion: Opinion | None,
+    ) -> tuple[Float[np.ndarray, " among"], np.ndarray]:
+        """What speaks for each token, all together, and the frame behind it, in the way in which it fits best."""
         before, places, fits, ends = self._held(tokens, sounds, tick, since)
         total = np.array([self._score(float(scores[token]), token, before) for token in tokens])
         if opinion is not None:
             total = total + self.config.expected * opinion(tokens)
-        row = int((total[places] + self.config.weight * fits).argmax())
-        token = tokens[places[row]]
-        return token, self._after(token, int(ends[row]), since)
+        every = total[places] + self.config.weight * fits
+        best = [int(np.where(places == n, every, -np.inf).argmax()) for n in range(len(tokens))]
+        return every[best], ends[best]
 
     def follow(self, token: int, sounds: Float[Tensor, "ticks frames sounds"], tick: int, since: Since) -> Since:
         """What is known when a token was written, whoever chose it; as for `choose`."""
-        if not self._sounds(token):
+        if not self.audible(token):
             return since
         _, _, fits, ends = self._held([token], sounds, tick, since)
         return self._after(token, int(ends[fits.argmax()]), since)

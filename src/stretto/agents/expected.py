@@ -8,6 +8,7 @@ their rows of its table. It has no opinion on the first word of a turn, nor whil
     last = expected.read(states, tokens, last)                       per session: of its last word, None before one
     opinion = expected.after(last[0], cursor)                        None where it has none
     opinion([340, 1412])                                             (2,): logarithms, against the best of them
+    expected.chances(last[0])[340]                                   its logarithm among all tokens, for agents/beam.py
 
 Source: shallow fusion (Gulcehre et al., 2015), by the states of one shared stream. Needs: torch, numpy. Does not decide
 how much an opinion counts (agents/evidence.py).
@@ -66,6 +67,11 @@ class Expected:
     def after(self, last: Tensor | None, cursor: Cursor) -> Opinion | None:
         """The opinion of a session whose last word was read in that state, at an ask of its cursor."""
         return None if last is None or self.stream in cursor.waiting else partial(self._opinion, last)
+
+    def chances(self, last: Tensor) -> Float[Tensor, " tokens"]:
+        """The logarithm of the chance of each token of the vocabulary, after a word that was read in that state."""
+        assert self.table.base is not None
+        return (self.table.base.detach().float() @ last).log_softmax(-1)
 
     def _opinion(self, state: Tensor, among: Sequence[int]) -> Float[np.ndarray, " among"]:
         """How much less than the likeliest of some tokens each is expected."""

@@ -8,24 +8,21 @@ computed. The cursor is that of a whole session whose other slots keep silent.
     state = hearing.start()
     said, state = hearing.step(features[None], state)     # (1, 2, width of the ear's) -> [[tokens of this tick]]
 
-`Reader` puts the ear before it and text behind it. The rings in a state are written in place.
+agents/reader.py puts the ear before it and text behind it. The rings in a state are written in place.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 from torch import Tensor
 
-from stretto.agents.duplex import SYSTEM
 from stretto.agents.evidence import Evidence, Opinion, Since
 from stretto.agents.expected import Expected
 from stretto.agents.network import Network
-from stretto.core.errors import StrettoError
 from stretto.think.cursor import Cursor, Rows
 from stretto.think.memory import Rings
 from stretto.think.tokens import gather
@@ -73,7 +70,7 @@ class Hearing:
         none = (None,) * batch
         state = HearingState(cursors=(cursor,) * batch, since=(Since(),) * batch, read=none, rings=rings)
         if rows and rows[0].stream in self.places:
-            self._through([rows] * batch, {"speech": torch.zeros(batch, 0, 1)}, rings, none)
+            self.through([rows] * batch, {"speech": torch.zeros(batch, 0, 1)}, rings, none)
             rings.keep([[True] * len(rows)] * batch)
         return state
 
@@ -96,7 +93,7 @@ class Hearing:
             ours = [tuple(compress(rows, keep)) for rows, keep in zip(passes, asked, strict=True)]
             now, ended = [cursor.now for cursor in cursors], [last.ended for last in since]
             given = {"speech": speech} | self.network.shown(sounds, now, ended)
-            scores, read = self._through(ours, given, state.rings, read)
+            scores, read = self.through(ours, given, state.rings, read)
             stored: list[list[bool]] = []
             for number, rows in enumerate(passes):
                 kept: list[bool] = []
@@ -116,7 +113,7 @@ class Hearing:
         held: dict[str, Any] = {"since": tuple(since), "read": tuple(read), "rings": state.rings, "sounds": sounds}
         return said, HearingState(cursors=tuple(cursors), **held)
 
-    def _through(
+    def through(
         self, passes: Sequence[Rows], given: dict[str, Tensor], rings: Rings, read: Sequence[Tensor | None]
     ) -> tuple[dict[int, Tensor], list[Tensor | None]]:
         """The scores of each session that is asked, and the states in which their last words were read."""
@@ -150,52 +147,3 @@ def _quiet(network: Network, name: str) -> int:
     """What another slot says in a session in which only hearing runs."""
     nothing = network.layout.token(name, "nothing")
     return nothing if nothing >= 0 else network.layout.vocabularies[network.layout[name].predicts].size - 1
-
-
-@dataclass(frozen=True)
-class Written:
-    """A word as it was heard: `text` with its mark; `t`: the end of the tick in which it stood whole; `closes`: a turn
-    ended here (`text` is then empty)."""
-
-    text: str
-    t: float
-    closes: bool = False
-
-
-class Reader:
-    """Sound in, words out, while they are spoken. Raises StrettoError for a network without a tokenizer."""
-
-    def __init__(self, network: Network, bias: float = 0.0) -> None:
-        if network.text is None:
-            raise StrettoError("Expected a network with a language model, whose tokens are words. Use another size.")
-        self.network, self.text = network, network.text
-        self.hearing = Hearing(network, bias)
-        self.samples = network.ear.config.tick_samples
-
-    @torch.no_grad()
-    def read(self, ticks: Iterator[Float32[np.ndarray, " samples"]]) -> Iterator[list[tuple[str, bool]]]:
-        """For every tick of sound what is added to the text in it: pieces, and whether a turn ends."""
-        ear, state = self.network.ear.start(), self.hearing.start(1, self.text.encode(SYSTEM, special=True))
-        for samples in ticks:
-            features, ear = self.network.ear.step(samples, ear)
-            said, state = self.hearing.step(features[None], state)
-            yield [
-                ("", True) if token == self.hearing.close else (self.text.decode([token]), False) for token in said[0]
-            ]
-
-    def words(self, samples: Float32[np.ndarray, " samples"]) -> list[Written]:
-        """The words of a clip, with the times at which they stood whole."""
-        padded = np.pad(samples, (0, -len(samples) % self.samples)).astype(np.float32)
-        tick_s = self.network.layout.tick_s
-        found: list[Written] = []
-        for tick, pieces in enumerate(self.read(iter(np.split(padded, len(padded) // self.samples)))):
-            t = round((tick + 1) * tick_s, 3)
-            for piece, closes in pieces:
-                if closes:
-                    found.append(Written("", t, True))
-                elif piece[:1].isspace() or not found or found[-1].closes:
-                    found.append(Written(piece.strip(), t))
-                else:
-                    mark = not piece[:1].isalnum() and piece[:1] != "'"
-                    found[-1] = Written(found[-1].text + piece, found[-1].t if mark else t)
-        return found

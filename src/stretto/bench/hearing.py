@@ -2,7 +2,8 @@
 
 Test sentences (wordings of split test) by Piper and by the two festival speakers that were never heard in training, in
 a quiet room; others in noise and rooms as rows of their own. Whisper-tiny gets the whole sentence, the heard slot
-200 ms at a time. Silence and noise without speech: 20 stretches of three minutes.
+200 ms at a time: several readings side by side (agents/beam.py), and in the arm `one_reading` the likeliest alone, as
+the agent hears in its tick. Silence and noise without speech: 20 stretches of three minutes.
 
 rows: word_error, word_error_noisy (edits a word; both texts as lower-case words, digits spelled) · word_delay_s (from
 a word's end to the end of the tick after the one in which it stood whole: computing is counted as a whole tick) ·
@@ -24,8 +25,8 @@ import numpy as np
 import torch
 
 from stretto.agents.checkpoint import digest, find_weights, from_pretrained
-from stretto.agents.hearing import Reader
 from stretto.agents.network import Network
+from stretto.agents.reader import Reader
 from stretto.agents.sizes import size
 from stretto.bench import hearing_language
 from stretto.bench.card import Trial
@@ -53,20 +54,23 @@ Row = dict[str, Any]
 
 @dataclass
 class State:
-    """What a worker keeps: readers by way, made when they are needed; recogniser, speech, the network before."""
+    """What a worker keeps: networks and readers by way, made when needed; recogniser, speech, the network before."""
 
     weights: str
-    readers: dict[str, Reader] = field(default_factory=dict)
+    networks: dict[str, Network] = field(default_factory=dict)
+    readers: dict[tuple[str, bool], Reader] = field(default_factory=dict)
     whisper: Whisper | None = None
     before: Network | None = None
     cache: SpeechCache | None = None
 
-    def reader(self, way: str = "") -> Reader:
-        """The live network that is judged, or that of a way that is compared."""
-        if way not in self.readers:
+    def reader(self, way: str = "", beam: bool = True) -> Reader:
+        """Of the live network that is judged, or of a way that is compared."""
+        if way not in self.networks:
             path = COMPARED / WAYS[way] / "weights" if way else self.weights
-            self.readers[way] = Reader(from_pretrained(path).live())
-        return self.readers[way]
+            self.networks[way] = from_pretrained(path).live()
+        if (way, beam) not in self.readers:
+            self.readers[way, beam] = Reader(self.networks[way], beam=beam)
+        return self.readers[way, beam]
 
     def speech(self) -> SpeechCache:
         """The folder of spoken sentences."""
@@ -126,13 +130,14 @@ class HearingCard:
         clip, engine = spoken(trial, state, "test")
         meant = normal(" ".join(word.text for word in clip.words))
         written = [word for word in state.reader().words(clip.sound.samples) if not word.closes]
-        heard = normal(" ".join(word.text for word in written))
-        whole = normal(state.recogniser().recognise(clip.sound))
+        said = {"heard": written, "one_reading": state.reader(beam=False).words(clip.sound.samples)}
+        texts = {arm: normal(" ".join(word.text for word in words)) for arm, words in said.items()}
+        texts["whisper_whole"] = normal(state.recogniser().recognise(clip.sound))
         base = {"engine": engine, "split": "test", "unit": trial.key, "seed": trial.params["number"]}
         rows = [
-            {**base, "row": row, "arm": arm, "value": errors_of(said, meant) / len(meant), "said": " ".join(said),
+            {**base, "row": row, "arm": arm, "value": errors_of(text, meant) / len(meant), "said": " ".join(text),
              "meant": " ".join(meant)}
-            for arm, said in (("heard", heard), ("whisper_whole", whole))
+            for arm, text in texts.items()
         ]  # fmt: skip
         if row == "word_error":
             rows += delays(written, clip, base)

@@ -42,6 +42,11 @@ class KeyValues:
         """All columns of a layer."""
         return self.keys[layer], self.values[layer]
 
+    def move(self, old: Int64[Tensor, " some"], new: Int64[Tensor, " some"]) -> None:
+        """Overwrite sessions `new` of the batch with sessions `old`."""
+        for some in (*self.keys, *self.values):
+            some[new] = some[old]
+
     def clone(self, rows: Sequence[int] | None = None) -> "KeyValues":
         """A copy, or a copy of some sessions of the batch."""
         copy = object.__new__(KeyValues)

@@ -132,6 +132,23 @@ class Rings:
         copy.columns = replace(self.columns, **cut)
         return copy
 
+    def take(self, rows: Sequence[int]) -> None:
+        """Session n goes on as session `rows[n]` has come so far, in place, also in the middle of a pass."""
+        moved = [(number, row) for number, row in enumerate(rows) if row != number]
+        if not moved:
+            return
+        new, old = torch.tensor(moved).T
+        self.buffers.move(old, new)
+        for field in fields(Tokens):
+            if field.name != "stream":
+                of_all = getattr(self.columns, field.name)
+                of_all[new] = of_all[old]
+        index = torch.tensor(rows)
+        self.placed = {
+            expert: (replace(some, source=some.source[index]), columns[index])
+            for expert, (some, columns) in self.placed.items()
+        }
+
     def _next(self, expert: str, some: Tokens) -> Tensor:
         """Columns (batch, tokens) for the tokens of one expert: the ring's place number `ordinal`."""
         columns = self.start[some.stream] + some.ordinal % self.size[some.stream]

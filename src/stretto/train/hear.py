@@ -60,7 +60,7 @@ LISTENING = (
 )
 """What is trained with a listening expert."""
 
-READING = ("adapter.", "tables.text.own", "tables.text.bias", "place.speech", "when.language")
+READING = ("adapter.", "unwritten.", "tables.text.own", "tables.text.bias", "place.speech", "when.language")
 """What is trained without one, beside the adapters on the language expert."""
 
 SOUNDS = "sounds."
