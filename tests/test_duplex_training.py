@@ -243,6 +243,23 @@ def test_validation_tells_how_each_kind_of_line_is_met(net):
     assert 0 <= told["right line"] <= 1
 
 
+def test_the_score_of_silence_that_makes_fewest_mistakes_is_found(net):
+    seen = episodes_of(net, [session_of(seed) for seed in range(2)])
+    stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")
+    batches = [seen.batch(number) for number in range(2)]
+    asks = torch.cat([batch.targets["say"][0][batch.begins[0]] for batch in batches])
+    due = int((asks != stage._silence).sum())
+    assert 0 < due < len(asks) / 2
+    best, told = stage.best_silence((-1e3, 0.0, 1e3))
+    assert (told[-1e3], told[1e3]) == ((0, len(asks) - due), (due, 0)), "all begin, and none"
+    assert sum(told[best]) == min(map(sum, told.values()))
+    stage.add_silence(1e3)
+    assert stage.best_silence((0.0,))[1][0.0] == (due, 0), "what was added counts"
+    stage.add_silence(-1e3)
+    nobody = DuplexStage.Config.tiny().build(net, seen, episodes_of(net, []), "cpu")
+    assert nobody.best_silence((1.0,)) == (0.0, {})
+
+
 def test_what_can_be_met_nowhere_is_refused_in_words_alone():
     lines = [line for seed in range(60) for line in dialogue(seed, "train", 1).lines]
     said = {line.role: [other.says for other in lines if other.role == line.role] for line in lines}
