@@ -735,6 +735,17 @@ def test_the_card_compares_words_as_people_would_and_counts_a_tick_of_computing(
     assert len(hearing_card.wordless(4)) == 180 * 16_000
 
 
+def test_the_cards_page_tells_errors_by_voice_and_by_who_heard_them(tmp_path):
+    told = {"row": "word_error", "engine": "piper"}
+    values = {"heard": (0.0, 0.5), "whisper_whole": (0.25, 0.25)}
+    rows = [{**told, "arm": arm, "unit": unit, "value": some[unit]} for arm, some in values.items() for unit in (0, 1)]
+    page = hearing_card.HearingCard().appendix(rows, tmp_path, False)
+    assert page.count("<table>") == 1, "of what was not measured there is no table"
+    assert "<td>piper</td>" in page
+    assert "0.250 [0.000, 0.500] of 2" in page
+    assert "0.250 [0.250, 0.250] of 2" in page
+
+
 @pytest.mark.slow
 def test_the_cards_trials_are_of_test_speakers_and_its_questions_have_four_answers():
     keys = [trial.key for trial in hearing_card.HearingCard().trials(2)]

@@ -16,7 +16,9 @@ and out/ways/language/weights (`stretto train hear --out out/ways --set way=lang
 listening expert costs a ninth, so nine times N for it).
 """
 
+import html
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from stretto.agents.reader import Reader
 from stretto.agents.sizes import size
 from stretto.bench import hearing_language
 from stretto.bench.card import Trial
+from stretto.bench.stats import bootstrap_mean
 from stretto.core.rng import generator
 from stretto.core.signals import HEARING_RATE, Sound
 from stretto.core.sound import level_dbfs
@@ -180,6 +183,35 @@ class HearingCard:
 
     def close(self, state: State) -> None:
         """Nothing is held."""
+
+    def appendix(self, rows: Sequence[Mapping[str, Any]], folder: Path, quick: bool) -> str:
+        """For the page: errors a word by voice and who heard them, and by way of reading."""
+        return "".join(
+            _table(title, [row for row in rows if row["row"] == name], by)
+            for title, name, by in (
+                ("In a quiet room", "word_error", "arm"),
+                ("In noise and rooms", "word_error_noisy", "arm"),
+                ("By way of reading, on one budget, in noise", "word_error_by_way", "way"),
+            )
+        )
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Any]], by: str) -> str:
+    """Errors a word in the mean of sentences, with 95 % intervals: a line for each voice."""
+    if not rows:
+        return ""
+    names, engines = (list(dict.fromkeys(str(row[key]) for row in rows)) for key in (by, "engine"))
+    lines = []
+    for engine in engines:
+        cells = []
+        for name in names:
+            found = {row["unit"]: [row["value"]] for row in rows if (row[by], row["engine"]) == (name, engine)}
+            e = bootstrap_mean(found) if found else None
+            cells.append(f'<td class="n">{f"{e.mean:.3f} [{e.low:.3f}, {e.high:.3f}] of {e.n}" if e else "–"}</td>')
+        lines.append(f"<tr><td>{html.escape(engine)}</td>{''.join(cells)}</tr>")
+    head = "".join(f'<th class="n">{html.escape(name)}</th>' for name in names)
+    table = f"<table><tr><th></th>{head}</tr>{''.join(lines)}</table>"
+    return f'<h2>{title}: errors a word</h2><div class="wide">{table}</div>'
 
 
 def plans_of(split: str, kind: str) -> Plans:
