@@ -180,7 +180,7 @@ class DuplexStage(Configurable):
             say[:, self._silence] = -torch.inf
             leads.append(say.amax(-1) - silence)
             due.append(batch.targets["say"][0][begins] != self._silence)
-        if not leads:
+        if not leads or not added:
             return 0.0, {}
         lead, wanted = torch.cat(leads), torch.cat(due)
         found = {
