@@ -14,7 +14,7 @@ from stretto.agents.reader import Reader
 from stretto.agents.sizes import size
 from stretto.core.errors import StrettoError
 
-LIKELY, RIVAL, NEXT, OTHER = 11, 12, 13, 14
+LIKELY, RIVAL, NEXT, OTHER, MARK = 11, 12, 13, 14, 20
 AT_A_LOSS = {NEXT: 0.2, OTHER: 0.2, 15: 0.2, 16: 0.2}
 """What follows a word that was not said."""
 
@@ -27,7 +27,7 @@ class Script(Evidence):
         self.nothing, self.said, self.seen = nothing, said, []
 
     def audible(self, token):
-        return token != self.nothing
+        return token not in (self.nothing, MARK)
 
     def chances(self, scores, sounds, tick, since, opinion=None):
         self.seen.append((tick, since.tokens, scores.clone()))
@@ -37,6 +37,27 @@ class Script(Evidence):
         ]
         rest = 1 - sum(told.values())
         return [*after, (self.nothing, since, math.log(rest) if rest > 0 else -90.0)]
+
+
+class Reads:
+    """In place of the language model: has read the last word, and knows how likely some tokens are."""
+
+    streams = ()
+
+    def __init__(self, likely):
+        self.likely = likely
+
+    def read(self, states, tokens, last):
+        return [torch.zeros(1)] * len(last)
+
+    def after(self, last, cursor):
+        return lambda among: np.zeros(len(among))
+
+    def chances(self, last):
+        found = torch.full((64,), -9.0)
+        for token, chance in self.likely.items():
+            found[token] = chance
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +113,28 @@ def test_a_reading_much_worse_than_the_best_is_given_up(network):
     assert told(beam_of(network, Beam.Config(sure=0.5), **script))[1] == [LIKELY], "at its end"
 
 
+def test_a_text_is_carried_on_once(network):
+    """Heard in one tick or in the next it is the same word."""
+    beam = beam_of(network, at_1={(): {LIKELY: 0.5}}, at_2={(): {LIKELY: 0.9}})
+    state = beam.start((1, 7))
+    for tick in range(3):
+        _, state = beam.step(features(network, tick), state)
+        texts = [reading.tokens for reading in state.readings if reading]
+        assert len(set(texts)) == len(texts) == (2 if tick == 1 else 1)
+
+
+def test_what_is_added_to_the_score_of_nothing_counts(network):
+    seen = {}
+    for bias in (0.0, 3.0):
+        beam = beam_of(network)
+        beam.hearing.bias = bias
+        told(beam, 1)
+        seen[bias] = beam.evidence.seen[0][2]
+    nothing = beam.hearing.nothing
+    assert float(seen[3.0][nothing] - seen[0.0][nothing]) == pytest.approx(3.0, abs=1e-5)
+    assert torch.equal(seen[3.0][:nothing], seen[0.0][:nothing])
+
+
 def test_what_still_waits_at_the_end_is_the_best_readings(network):
     assert told(beam_of(network, at_3={(): {LIKELY: 0.5, RIVAL: 0.4}})) == [[], [], [], [], [LIKELY]]
 
@@ -138,27 +181,22 @@ def test_what_the_language_model_finds_likely_counts_among_readings(network):
     beam = beam_of(network, **script)
     assert told(beam)[3] == [LIKELY]
 
-    class Reads:
-        streams = ()
-
-        def read(self, states, tokens, last):
-            return [torch.zeros(1)] * len(last)
-
-        def after(self, last, cursor):
-            return lambda among: np.zeros(len(among))
-
-        def chances(self, last):
-            return torch.full((64,), -9.0).index_fill(0, torch.tensor([RIVAL]), -2.0)
-
-    beam.hearing.expected = Reads()
+    beam.hearing.expected = Reads({RIVAL: -2.0})
     assert told(beam)[2] == [RIVAL], "so much likelier that the other is given up"
+    beam = beam_of(network, at_0={(): {NEXT: 0.999}}, at_2={(NEXT,): {LIKELY: 0.6, MARK: 0.3}})
+    beam.hearing.expected = Reads({LIKELY: -5.0, MARK: 0.0})
+    assert told(beam)[3] == [LIKELY], "marks have no chance of their own there"
 
 
-def test_only_a_network_that_reads_sounds_has_readings_and_a_reader_may_have_one(network):
+def test_only_a_network_that_reads_sounds_has_readings_and_a_reader_may_have_one(network, monkeypatch):
     assert Beam.of(Hearing(network)) is None
     hearing = Hearing(network)
     hearing.evidence = Script(hearing.nothing)
     assert Beam.of(hearing).config == Beam.Config()
+    monkeypatch.setattr(network, "text", Letters())
+    monkeypatch.setattr(Evidence, "of", classmethod(lambda cls, network: Script(hearing.nothing)))
+    assert Reader(network).beam is not None
+    assert Reader(network, beam=False).beam is None
 
 
 class Letters:

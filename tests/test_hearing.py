@@ -38,7 +38,7 @@ from stretto.think.sounds import SOUNDS
 from stretto.think.spelling import FEATURES
 from stretto.think.tokens import gather
 from stretto.train.device import Device
-from stretto.train.hear import LISTENING, Hear, run_freely
+from stretto.train.hear import LISTENING, Hear, is_trained, run_freely
 from stretto.train.hear_batches import PATIENCE, Batches, Sessions
 from stretto.train.hear_features import Job, Maker, make_shards
 from stretto.train.hear_sounds import loss_of_quiet, loss_of_sounds, spoken
@@ -693,6 +693,14 @@ def test_a_word_stands_when_its_last_token_does_and_marks_change_no_time(shards)
     assert [(word.text, word.t) for word in words[:3]] == [("Put", 0.4), ("the", 0.6), ("bowl.", 0.8)]
     assert (words[3].closes, words[3].t) == (True, 1.2)
     assert words[4].text == "Put"
+
+
+def test_either_way_of_reading_learns_from_the_sounds_that_are_not_written():
+    heard = size("debug-listener")
+    for kind, lora in (("debug-listener", 0), ("debug", 2)):
+        network = replace(size(kind), ear=heard.ear, grain=heard.grain, lora=lora).build()
+        assert is_trained(network, "unwritten.out.weight")
+        assert not is_trained(network, "proprio.out.weight")
 
 
 def test_a_network_without_words_cannot_be_listened_to():
