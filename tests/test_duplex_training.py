@@ -321,6 +321,22 @@ def test_the_recipe_learns_resumes_and_writes_an_agent_that_hears_and_acts_as_be
     assert torch.equal(agent.eye.cell, fresh.eye.cell)
 
 
+def test_the_score_of_silence_goes_into_the_checkpoint_and_training_does_not_see_it(tmp_path, monkeypatch):
+    tiny, groups = DuplexTraining.Config.tiny(), {"train": [session_of(1)], "dev": [session_of(3)]}
+    config, said = replace(tiny, rounds=0, loop=replace(tiny.loop, steps=1)), []
+    written, kept = [], []
+    for score in (0.0, 3.0):
+        monkeypatch.setattr(DuplexStage, "best_silence", lambda self, added, score=score: (score, {}))
+        network = assembled("debug-duplex")
+        assert config.build().learn(tmp_path / str(score), network, groups, 0, None, said.append)
+        written.append(from_pretrained(tmp_path / str(score) / "agent").tables["say"].bias)
+        kept.append(network.tables["say"].bias)
+    more = (written[1] - written[0]).tolist()
+    assert sorted(more) == pytest.approx([0.0] * (len(more) - 1) + [3.0], abs=0.05)
+    assert torch.equal(*kept)
+    assert any("score of silence +3.0" in line for line in said)
+
+
 def test_training_goes_on_from_another_agent_and_ships_only_what_the_others_lack(tmp_path):
     acting = save_pretrained(assembled("debug-duplex"), tmp_path / "acting", dtype="float32", only="all")
     tiny, groups = DuplexTraining.Config.tiny(), {"train": [session_of(1)], "dev": [session_of(3)]}
