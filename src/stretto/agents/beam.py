@@ -165,12 +165,11 @@ class Beam(Configurable):
             return [Answer(place, reading, None)]
         hearing, expected = self.hearing, self.hearing.expected
         opinion = expected.after(reading.read, reading.cursor) if expected else None
-        language = expected.chances(reading.read) if expected and opinion and reading.read is not None else None
-        scores[hearing.nothing] += hearing.bias
-        now, found = reading.cursor.now, list[Answer]()
+        now, found, language = reading.cursor.now, list[Answer](), None
         for token, since, chance in self.evidence.chances(scores, sounds, now, reading.since, opinion):
             score = reading.score + chance
-            if language is not None and self.evidence.audible(token):
+            if expected and opinion and reading.read is not None and self.evidence.audible(token):
+                language = expected.chances(reading.read) if language is None else language
                 score += self.config.language * (float(language[token]) + self.config.any_word)
             said = reading.said if token == hearing.nothing else (*reading.said, (token, now))
             found.append(Answer(place, replace(reading, since=since, said=said, score=score), token))

@@ -125,6 +125,7 @@ class Hearing:
         scores = self.network.answers(states, tokens).get("heard")
         if scores is None:
             return {}, now
+        scores[..., self.nothing] += self.bias
         asked = [number for number, rows in enumerate(passes) if any(row.stream == self.slot for row in rows)]
         return {number: scores[number, 0] for number in asked}, now
 
@@ -137,7 +138,6 @@ class Hearing:
         opinion: Opinion | None = None,
     ) -> tuple[int, Since]:
         """What is heard by scores, by the sounds of the last ticks and by what is expected, and the last word then."""
-        scores[self.nothing] += self.bias
         if self.evidence is None or sounds is None:
             return int(scores.argmax()), since
         return self.evidence.choose(scores, sounds, tick, since, opinion)

@@ -3,7 +3,7 @@
 A file is read as fast as the machine can; its times are those at which a word stood in the stream. A microphone is read
 by `arecord` (ALSA), in time; `-` takes 16-bit mono samples at 16 kHz from standard input. No recogniser takes part.
 Three readings are carried on side by side, so a word in doubt comes a tick later; `--one` keeps to the likeliest, as
-the agent does in its tick, at a third of the cost.
+the agent does in its tick, at half the cost.
 
 examples:
   stretto listen sentence.wav
