@@ -96,6 +96,26 @@ def test_nothing_that_was_not_said_is_seen_after_its_tick(layout):
     assert not (mask & later & ~columns.stored[0]).any()
 
 
+def test_rows_that_nobody_of_the_first_call_sees_may_be_called_later(layout):
+    """What follows from the act slot in a second call: the same states as in one."""
+    backbone, session = backbone_of(layout), episode(layout, seed=4, ticks=14)
+    tokens = gather(layout, [session.rows], [session.stored])
+    given = inputs(tokens, vectors(backbone, [session]), [0])
+    later, found, memory = torch.tensor(layout.behind(["act"])), {}, Whole()
+    together = backbone(given, tokens)
+    for here in (~later, later):
+        some = {name: here[each.stream] for name, each in tokens.items() if here[each.stream].any()}
+        states = backbone(
+            {name: given[name][:, kept] for name, kept in some.items()},
+            {name: tokens[name].take_where(kept) for name, kept in some.items()},
+            memory,
+        )
+        for name, kept in some.items():
+            torch.testing.assert_close(states[name], together[name][:, kept])
+            found[name] = found.get(name, 0) + int(kept.sum())
+    assert found == {name: len(each.stream) for name, each in tokens.items()}
+
+
 # Equal to the naive one
 
 

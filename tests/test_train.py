@@ -152,3 +152,10 @@ def test_workers_leave_no_job_out_and_begin_none_when_time_is_over(monkeypatch, 
     begun = []
     assert len(list(workers.done(begun.append, range(20), count, lambda: len(begun) < 3))) < 20
     assert len(begun) <= 2 + 2 * count
+
+
+@pytest.mark.parametrize(("able", "low"), [({"avx512_bf16": True}, torch.bfloat16), ({"avx2": True}, None)])
+def test_a_cpu_multiplies_in_bfloat16_where_that_is_fast(monkeypatch, able, low):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert choose().low is low

@@ -39,8 +39,11 @@ def attend(
 
     `queries`: per frame, the queries turned for it, already scaled by 1/sqrt(size), and the range of columns that it
     covers; the ranges tile the columns in order. Keys are kept transposed, as the product wants them. A query that sees
-    nothing (padding) reads their mean.
+    nothing (padding) reads their mean. Not in bfloat16 on a CPU, where masking it takes longer than its products.
     """
+    if torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            return attend(queries, keys, values, bias)
     batch, tokens, heads, size = queries[0][0].shape
     kv = keys.shape[1]
     group = heads // kv

@@ -102,6 +102,8 @@ class Backbone(nn.Module, Configurable):
 
         `tokens`: see think/tokens.py; `memory`: Whole() unless given.
         """
+        if not tokens:
+            return {}
         memory = Whole() if memory is None else memory
         columns = memory.place(tokens)
         sights, turns = self._look(tokens, columns, memory, next(iter(inputs.values())).dtype)

@@ -20,7 +20,7 @@ training and rings in life follow the same rule (think/visibility.py).
 Source: ELLSA's time blocks (techniques: End-to-end Listen, Look, Speak and Act), made finer than a second. No torch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -190,6 +190,15 @@ class Layout(Configurable):
     def index(self) -> dict[str, int]:
         """Name -> place in the pass."""
         return {stream.name: place for place, stream in enumerate(self.streams)}
+
+    def behind(self, names: Iterable[str]) -> list[bool]:
+        """Of each stream whether its rows follow from those of `names`: it is one, or sees one that does."""
+        found: set[str] = set()
+        more = set(names)
+        while more - found:
+            found |= more
+            more = {stream.name for stream in self.streams if found & {*stream.sees}}
+        return [stream.name in found for stream in self.streams]
 
     def token(self, stream: str, kind: str) -> int:
         """The number of a stream's `marker`, `nothing` or `close` token in its vocabulary, or -1 where it has none."""

@@ -1,4 +1,4 @@
-"""What the backbone attends over: the tokens of the call alone (`Whole`), or a live session's rings as well (`Rings`).
+"""What the backbone attends over: the tokens of the calls so far (`Whole`), or a live session's rings (`Rings`).
 
 Both put keys into columns in one order (experts that stand in more layers first; within an expert first the streams on
 text, then those on time), and both hand out the columns' bookkeeping, to which think/visibility.py applies. A ring has
@@ -44,24 +44,31 @@ class Memory(Exchange, Protocol):
 
 
 class Whole:
-    """No past: the columns are the call's own tokens. For training, and for whole sequences."""
+    """The columns are the tokens of all calls so far. For training, and for whole sequences.
+
+    Who is seen by nobody that is called before it may be called later: rows that rest in a first call, without
+    gradients, and those that learn in a second one.
+    """
 
     def __init__(self) -> None:
-        self.owners: list[str] = []
+        self.called: list[tuple[str, Tokens]] = []
+        self.pairs: dict[int, list[Pair]] = {}
 
     def place(self, tokens: Mapping[str, Tokens]) -> Tokens:
-        """The tokens themselves."""
-        self.owners = [name for name, some in tokens.items() for _ in some.stream]
-        return Tokens.cat(list(tokens.values()))
+        """The tokens themselves, behind those of earlier calls."""
+        self.called += tokens.items()
+        return Tokens.cat([some for _, some in self.called])
 
     def shown(self, experts: tuple[str, ...]) -> Tensor:
         """The columns of these experts."""
-        return torch.tensor([column for column, owner in enumerate(self.owners) if owner in experts])
+        owners = [name for name, some in self.called for _ in some.stream]
+        return torch.tensor([column for column, owner in enumerate(owners) if owner in experts])
 
     def exchange(self, layer: int, pairs: Mapping[str, Pair]) -> Pair:
         """Side by side."""
-        keys = torch.cat([key for key, _ in pairs.values()], dim=1)
-        values = torch.cat([value for _, value in pairs.values()], dim=1)
+        kept = self.pairs.setdefault(layer, [])
+        kept += pairs.values()
+        keys, values = (torch.cat(some, dim=1) for some in zip(*kept, strict=True))
         return keys.permute(0, 2, 3, 1), values.transpose(1, 2)
 
 

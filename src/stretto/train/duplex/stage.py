@@ -28,6 +28,8 @@ from stretto.agents.network import Network
 from stretto.core.config import Config as BaseConfig
 from stretto.core.config import Configurable
 from stretto.listen.encoders.grains import GrainAdapter
+from stretto.think.memory import Whole
+from stretto.think.tokens import Tokens
 from stretto.train.duplex.episodes import Batch, Episodes, Heard
 from stretto.train.duplex.session import Session
 
@@ -36,6 +38,8 @@ TRAINED = (
     "place.playback", "place.act", "when.deciding",
 )  # fmt: skip
 """What the names of trained tensors begin with."""
+LEARNING = ("playback", "act", "say")
+"""Streams whose rows follow from them."""
 
 
 class DuplexStage(Configurable):
@@ -67,6 +71,7 @@ class DuplexStage(Configurable):
             name: (layout[name].expert, layout.index[name], layout[name].predicts) for name in ("act", "say")
         }
         self._silence = layout.token("say", "nothing")
+        self._learning = torch.tensor(layout.behind(LEARNING))
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """The adapters and what belongs to them."""
@@ -93,13 +98,21 @@ class DuplexStage(Configurable):
             with torch.no_grad():
                 given["image"] = network.eye(pictures).flatten(0, 2)[None]
                 given["proprio"] = network.proprio(batch.proprio)
-        states = network.backbone(network.embed(tokens, given), tokens)
+        states = self._states(network.embed(tokens, given), tokens)
         found = {}
         for name, (expert, place, table) in self._slots.items():
-            here = tokens[expert].stream == place
+            here = tokens[expert].stream[self._learning[tokens[expert].stream]] == place
             scores = network.tables[table].logits(states[expert][:, here])  # type: ignore[operator]
             found[name] = scores.index_fill(-1, network._never[name], float("-inf"))
         return found
+
+    def _states(self, inputs: Mapping[str, Tensor], tokens: Mapping[str, Tokens]) -> dict[str, Tensor]:
+        """Last states of the rows that learn. Those that rest go first, without gradients: they see none of them."""
+        network, memory = self.network, Whole()
+        learns = {name: self._learning[some.stream] for name, some in tokens.items()}
+        with torch.no_grad():
+            network.backbone(*_rows(inputs, tokens, {name: ~some for name, some in learns.items()}), memory)
+        return network.backbone(*_rows(inputs, tokens, learns), memory)
 
     def _sound(self, batch: Batch) -> dict[str, Tensor]:
         """Embeddings of speech, and the sounds that each ask of heard has not written, as in life."""
@@ -211,6 +224,16 @@ class DuplexStage(Configurable):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{step:06}.txt").write_text("\n".join(lines))
         return {}
+
+
+def _rows(
+    inputs: Mapping[str, Tensor], tokens: Mapping[str, Tokens], kept: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tokens]]:
+    """Inputs and tokens where `kept`, of the experts that have some."""
+    names = [name for name, some in kept.items() if some.any()]
+    return {name: inputs[name][:, kept[name]] for name in names}, {
+        name: tokens[name].take_where(kept[name]) for name in names
+    }
 
 
 def _upright(pictures: Tensor) -> Tensor:
