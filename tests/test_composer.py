@@ -113,10 +113,10 @@ def test_the_arm_moves_when_told_halts_at_the_word_goes_on_and_stands_when_done(
     ]
     labels = labels_of(lines, [9.0], (6, 20, 30), 60, 0.2)
     act = labels.act
-    assert (act[:8] == HALT).all()
-    assert (act[8:15] == MOVE).all()
+    assert (act[:7] == HALT).all()
+    assert (act[7:15] == MOVE).all()
     assert act[15] == ANY
-    assert (act[16:32] == HALT).all()
-    assert (act[32:44] == MOVE).all()
+    assert (act[16:31] == HALT).all()
+    assert (act[31:44] == MOVE).all()
     assert (act[45:] == HALT).all()
     assert labels.say == ((31, "Okay."),)

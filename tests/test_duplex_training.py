@@ -136,10 +136,10 @@ def test_an_arm_that_hesitates_is_shown_standing_and_is_to_move_all_the_same(net
     assert late
 
 
-def test_the_arm_sets_out_a_tick_after_a_sentence_would_begin():
+def test_the_arm_sets_out_in_the_tick_in_which_a_sentence_would_begin():
     labels = labels_of([line("Put it there.", 0.5, moves=True, says="Okay.")], (), [8], 20, 0.2)
     assert labels.say == ((9, "Okay."),)
-    assert labels.act.tolist() == [HALT] * 10 + [MOVE] * 10
+    assert labels.act.tolist() == [HALT] * 9 + [MOVE] * 11
 
 
 def test_words_alone_teach_what_to_say_and_nothing_about_the_arm(net):
@@ -238,7 +238,7 @@ def test_validation_tells_how_each_kind_of_line_is_met(net):
     seen = episodes_of(net, [session_of(seed) for seed in range(2)])
     stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")
     first = next(iter(seen.batch(0).windows))
-    assert first[1] + 1 == int(np.flatnonzero(seen.labels(0).act == MOVE)[0])
+    assert first[1] == int(np.flatnonzero(seen.labels(0).act == MOVE)[0])
     told = stage.validate()
     assert 0 <= told["right line"] <= 1
 

@@ -3,16 +3,15 @@
 An agent knows that a turn is over when it has heard its end (the close token), not when the person knows it. So a
 reaction is due in the tick after that, which is the first in which the words can be read; a halt is due as soon as the
 sound of its word and a tenth of a second behind it are in, whatever was heard of it. In the tick before that either is
-right: no loss. An arm sets out a tick after a sentence would begin, because both are decided in one pass: so act can
-see whether a refusal has begun.
+right: no loss. An arm sets out in the tick in which a sentence would begin: a tick later it is late for its turn.
 
-    tick             7        8        9        10       11
+    tick             7        8        9        10
     sound            … sto    p.
-    act      move    (any)    halt     halt     halt
+    act      move    (any)    halt     halt
     sound            … bowl.
     heard                     bowl.    (end)
-    say                                         (Okay…)
-    act      halt    halt     halt     halt     halt     move
+    say                                (Okay…)
+    act      halt    halt     halt     move
 """
 
 import math
@@ -57,7 +56,7 @@ def labels_of(
             changes.append((halt_tick(line.halts_at, tick_s), HALT))
         due = reaction_tick(line, closes, tick_s)
         if line.moves:
-            changes.append((due + 1, MOVE))
+            changes.append((due, MOVE))
         if line.says and due < ticks:
             say.append((due, line.says))
     changes += [(tick_of(t, tick_s) + 1, HALT) for t in finished]
