@@ -92,6 +92,16 @@ def test_a_perfect_ear_hears_each_word_a_tick_after_its_end_and_closes_the_turn(
     assert all(len(said) <= net.layout["heard"].most(tick) for tick, said in enumerate(heard))
 
 
+def test_the_end_of_a_turn_is_heard_with_and_without_pictures_alike(net):
+    talk = [dialogue(seed, "train", net.config.ear.features) for seed in range(60)]
+    heard = [heard_truly(session, lambda text: encode(net, text), net.layout) for session in talk]
+    close = net.layout.token("heard", "close")
+    pictured = [
+        tick % net.layout["image"].every == 0 for some in heard for tick, said in enumerate(some) if close in said
+    ]
+    assert 0.3 < sum(pictured) / len(pictured) < 0.7
+
+
 @torch.no_grad()
 def test_rows_that_nobody_sees_are_left_out_without_changing_what_the_others_say(net):
     session = session_of()

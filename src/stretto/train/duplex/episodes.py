@@ -42,6 +42,9 @@ Encode = Callable[[str], list[int]]
 LONGEST_LATE, MOST_LATE = 20, 6
 """Ticks for which an arm hesitates at most, and how many of their asks count."""
 
+PATIENCE = 3
+"""Ticks for which a perfect ear waits at most until it takes a turn for over."""
+
 SHOWS = 8
 """Ticks from the one in which a reaction is due in which it shows."""
 
@@ -74,13 +77,17 @@ def _kind(session: Session) -> str:
 
 
 def heard_truly(session: Session, encode: Encode, layout: Layout, delay: int = 1) -> list[list[int]]:
-    """What a perfect ear would have heard: the words, `delay` ticks after each was spoken, as many tokens as fit."""
+    """What a perfect ear would have heard: the words, `delay` ticks after each was spoken, as many tokens as fit, and
+    the end of a turn up to `PATIENCE` ticks later: else it would always be heard in ticks without pictures, which take
+    two tokens, and what speaks would learn to begin in the others alone."""
     slot, close = layout["heard"], layout.token("heard", "close")
     due: list[tuple[int, int]] = []
-    for line in session.lines:
+    for number, line in enumerate(session.lines):
+        patience = int(generator(session.seed, "close", number).integers(PATIENCE + 1))
         words = [Word(word.text, word.start, word.end) for word in line.words]
         for piece, t in written(line.text, words):
-            due += [(tick_of(t, session.tick_s) + delay, token) for token in (encode(piece) if piece else [close])]
+            tick = tick_of(t, session.tick_s) + delay
+            due += [(tick, token) for token in encode(piece)] if piece else [(tick + patience, close)]
     heard: list[list[int]] = []
     for tick in range(session.ticks):
         heard.append([])
