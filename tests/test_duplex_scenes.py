@@ -43,7 +43,7 @@ def test_an_answer_is_where_things_were_put(scenes):
 
 
 def test_what_cannot_be_done_without_the_hidden_thing_is_refused_and_the_rest_is_not(scenes):
-    under(scenes, hidden=1.0, moments=4)
+    under(scenes, hidden=1.0, impossible=0.0, moments=4)
     said = []
     for seed in range(4):
         session = scenes.session(seed)
@@ -57,6 +57,15 @@ def test_what_cannot_be_done_without_the_hidden_thing_is_refused_and_the_rest_is
         for (end, later), over in zip(moved, session.finished, strict=True):
             assert end < over < later
     assert {*said} == {"defective", "instruct"}
+
+
+def test_what_can_be_met_nowhere_is_refused_in_sight_of_the_table(scenes):
+    session = under(scenes, hidden=1.0, impossible=1.0, moments=4).session(0)
+    assert session.pictured
+    assert len({line.text for line in session.lines}) > 1
+    for line in session.lines:
+        assert (line.role, line.moves) == ("defective", False)
+        assert "cannot" in line.says
 
 
 def test_the_arm_goes_on_between_two_questions_and_the_same_seed_gives_the_same(scenes):

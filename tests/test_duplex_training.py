@@ -253,6 +253,21 @@ def test_validation_tells_how_each_kind_of_line_is_met(net):
     assert 0 <= told["right line"] <= 1
 
 
+def test_whether_a_sentence_begins_when_a_reaction_is_due_is_what_counts_most(net):
+    seen = episodes_of(net, [session_of()])
+    batch = seen.batch(0)
+    say = batch.tokens[net.layout["say"].expert]
+    ticks = say.tick[0, say.stream == net.layout.index["say"]]
+    due = torch.tensor([first for _, first, _ in batch.windows])
+    alone = DuplexStage.Config(decisive=1e6).build(net, seen, seen, "cpu")
+    scores = alone.scores(batch, batch.pictures.permute(0, 1, 4, 2, 3))
+    asked = batch.begins[0] & torch.isin(ticks, due)
+    wanted = batch.targets["say"][0][asked]
+    assert len(set((wanted == alone._silence).tolist())) == 2, "one sentence begins, and one line is met in silence"
+    loss = torch.nn.functional.cross_entropy(scores["say"][0][asked], wanted)
+    torch.testing.assert_close(alone._losses(scores, batch)[1], loss, rtol=1e-3, atol=1e-3)
+
+
 def test_the_score_of_silence_that_makes_fewest_mistakes_is_found(net):
     seen = episodes_of(net, [session_of(seed) for seed in range(2)])
     stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")

@@ -5,9 +5,9 @@ moments: the expert carries out a task, and here and there the world is looked a
 stand in the heard stream as a perfect ear would write them (as in dialogues.py).
 
 Two kinds: a scene in which anything may be true and the arm is about a task, with questions, from which nothing is
-learned about the arm; and one in which a thing is hidden, with tasks that cannot be met for it, to be refused by an arm
-that stands, and tasks that can, to which nothing is said and the arm should begin to move (it is shown standing; the
-task is taken for done when the next one is told).
+learned about the arm; and one in which a thing is hidden, with tasks that cannot be met for it or nowhere, to be
+refused by an arm that stands, and tasks that can, to which nothing is said and the arm should begin to move (it is
+shown standing; the task is taken for done when the next one is told).
 
 Fresh placements, the composer's wordings. Needs LIBERO; privileged.
 """
@@ -26,7 +26,7 @@ from stretto.envs.experts.libero_goal.answers import answer
 from stretto.runtime.world import World
 from stretto.sessions import scene as asked
 from stretto.sessions.composer.compose import EVERY
-from stretto.sessions.composer.terms.defective import NEEDS
+from stretto.sessions.composer.terms.defective import NEEDS, impossible
 from stretto.sessions.watched import THINGS, Arrangement, Watched
 from stretto.train.acting.contexts import encode
 from stretto.train.duplex.dialogues import Words, after, line_of
@@ -49,12 +49,14 @@ class Scenes(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`hidden`: share of scenes that lack a thing. `elsewhere`: share of things that lie elsewhere in the others,
-        and of scenes with an open drawer. `moments` of a scene; up to `between` control steps from one to the next.
+        """`hidden`: share of scenes that lack a thing, `impossible`: of what is told there the share that can be met
+        nowhere. `elsewhere`: share of things that lie elsewhere in the others, and of scenes with an open drawer.
+        `moments` of a scene; up to `between` control steps from one to the next.
         `typed`: share of questions of the types with a few answers, `notable`: of those, about what is not as usual."""
 
         split: str = "train"
         hidden: float = 0.5
+        impossible: float = 0.25
         elsewhere: float = 0.5
         moments: int = 5
         between: int = 45
@@ -139,7 +141,10 @@ class Scenes(Configurable):
         return text, asked.KINDS[kind].sentences[key], "ask_scene"
 
     def _told(self, draw: Words, number: int, lacks: str) -> tuple[str, str, str]:
-        """A task that needs what is not there, or one that does not."""
+        """A task that needs what is not there, one that does not, or one that can be met nowhere."""
+        if draw.chance(self.config.impossible, "impossible", number):
+            said, says = impossible(draw, number)
+            return (said if isinstance(said, str) else said.text), says, "defective"
         without = draw.chance(0.5, "without", number)
         goal = draw.pick([goal for goal in draw.tasks if (lacks in NEEDS.get(goal, ())) == without], "told", number)
         says = f"I cannot do that, there is no {lacks} here." if without else ""

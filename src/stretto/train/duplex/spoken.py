@@ -22,12 +22,13 @@ from stretto.listen.encoders.whisper import WhisperEncoder
 from stretto.sessions.composer.compose import Line
 from stretto.sessions.composer.draw import Draw
 from stretto.sessions.composer.terms.ask_general import question
+from stretto.sessions.composer.terms.defective import impossible
 from stretto.sessions.microphone import Microphone
 from stretto.train.duplex.bed import bedded
 from stretto.train.duplex.dialogues import after
 from stretto.train.duplex.session import Session
 
-IDLE: dict[str, float] = {"instruct": 70, "ask_general": 15, "side": 8, "hard": 4, "stop": 3}
+IDLE: dict[str, float] = {"instruct": 56, "defective": 20, "ask_general": 12, "side": 6, "hard": 3, "stop": 3}
 MOVING: dict[str, float] = {
     "stop": 34,
     "pause": 22,
@@ -86,8 +87,8 @@ class Spoken(Configurable):
 
 def _spoken(draw: Draw, role: str, number: int) -> tuple[Speech, str]:
     """A line, and what is said to it."""
-    if role == "ask_general":
-        text, says = question(draw, number)
-        return draw.speak(text), says
+    if role in ("ask_general", "defective"):
+        said, says = question(draw, number) if role == "ask_general" else impossible(draw, number)
+        return draw.speak(said), says
     stranger = role == "side" and draw.chance(STRANGER, "stranger", number)
     return draw.speak(draw.saying(role, number), stranger=stranger), ""

@@ -5,7 +5,9 @@ What hears, reads, looks and draws chunks rests; what is trained are the adapter
 before is lost, chunks and words that are heard stay what they were to the bit, and a session costs little more than the
 rows that speak and decide.
 
-Losses: cross-entropy of the act slot, and of the say slot, whose silent asks weigh `silence` (nearly all asks are).
+Losses: cross-entropy of the act slot, and of the say slot, whose silent asks weigh `silence` (nearly all asks are), and
+those in which it is decided whether a sentence begins, in the tick in which a reaction is due, `decisive`, whichever way
+(there is one among a dozen tokens of a sentence, and what follows it is easily said).
 Logs `act` and `say`; `act_right`; `starts` and `false_starts`: of the asks where a sentence should begin the share in
 which one does, and of those where none should the share in which one does all the same; `words`: of the tokens inside
 sentences those that are right. None of them is a session's success: judge by the exam.
@@ -47,10 +49,12 @@ class DuplexStage(Configurable):
 
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
-        """`silence`: weight of an ask of say to which silence is the answer; `act`: weight of the act slot's loss;
-        `shift`: pictures are moved by up to so many px; `held`: sessions of a validation."""
+        """`silence`: weight of an ask of say to which silence is the answer, `decisive`: of one in the tick in which a
+        reaction is due, where nothing is being said; `act`: weight of the act slot's loss; `shift`: pictures are moved
+        by up to so many px; `held`: sessions of a validation."""
 
         silence: float = 0.3
+        decisive: float = 3.0
         act: float = 0.5
         shift: int = 1
         held: int = 24
@@ -129,11 +133,13 @@ class DuplexStage(Configurable):
         act, say = scores["act"][0], scores["say"][0]
         asked = act_wanted >= 0
         act_loss = F.cross_entropy(act[asked], act_wanted[asked]) if asked.any() else act[:, 1:].sum() * 0
-        weight = torch.where(say_wanted == self._silence, self.config.silence, 1.0)
-        say_loss = (F.cross_entropy(say, say_wanted, reduction="none") * weight).sum() / weight.sum()
         best, begins = say.detach().argmax(-1), batch.begins[0]
         spoken, speaks = say_wanted != self._silence, best != self._silence
         starts, inside = begins & spoken, ~begins & spoken
+        due = torch.isin(self._ticks("say", batch), torch.tensor([first for _, first, _ in batch.windows]))
+        weight = torch.where(spoken, 1.0, self.config.silence)
+        weight[starts | (begins & due)] = self.config.decisive
+        say_loss = (F.cross_entropy(say, say_wanted, reduction="none") * weight).sum() / weight.sum()
         return (
             act_loss,
             say_loss,
@@ -145,12 +151,17 @@ class DuplexStage(Configurable):
             },
         )
 
+    def _ticks(self, slot: str, batch: Batch) -> Tensor:
+        """The tick of each ask of a slot."""
+        expert, place, _ = self._slots[slot]
+        tokens = batch.tokens[expert]
+        return tokens.tick[0, tokens.stream == place]
+
     def _by_role(self, scores: Mapping[str, Tensor], batch: Batch) -> list[tuple[str, Tensor]]:
         """Which asks behind each line are right: whether to move, and whether to say something and what."""
         found = []
-        for name, (expert, place, _) in self._slots.items():
-            tokens, wanted = batch.tokens[expert], batch.targets[name][0]
-            ticks = tokens.tick[0, tokens.stream == place]
+        for name in self._slots:
+            ticks, wanted = self._ticks(name, batch), batch.targets[name][0]
             right = scores[name][0].argmax(-1) == wanted
             spans = [(role, (ticks >= first) & (ticks < last) & (wanted >= 0)) for role, first, last in batch.windows]
             found += [(role, right[here]) for role, here in spans]
