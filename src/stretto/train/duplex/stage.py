@@ -6,8 +6,8 @@ before is lost, chunks and words that are heard stay what they were to the bit, 
 rows that speak and decide.
 
 Losses: cross-entropy of the act slot, and of the say slot, whose silent asks weigh `silence` (nearly all asks are), and
-those in which it is decided whether a sentence begins, in the tick in which a reaction is due, `decisive`, whichever way
-(there is one among a dozen tokens of a sentence, and what follows it is easily said).
+those in which it is decided whether a sentence begins, in the tick in which a reaction is due, `decisive`, whichever
+way (there is one among a dozen tokens of a sentence, and what follows it is easily said).
 Logs `act` and `say`; `act_right`; `starts` and `false_starts`: of the asks where a sentence should begin the share in
 which one does, and of those where none should the share in which one does all the same; `words`: of the tokens inside
 sentences those that are right. None of them is a session's success: judge by the exam.
