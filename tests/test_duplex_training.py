@@ -268,23 +268,6 @@ def test_whether_a_sentence_begins_when_a_reaction_is_due_is_what_counts_most(ne
     torch.testing.assert_close(alone._losses(scores, batch)[1], loss, rtol=1e-3, atol=1e-3)
 
 
-def test_the_score_of_silence_that_makes_fewest_mistakes_is_found(net):
-    seen = episodes_of(net, [session_of(seed) for seed in range(2)])
-    stage = DuplexStage.Config.tiny().build(net, seen, seen, "cpu")
-    batches = [seen.batch(number) for number in range(2)]
-    asks = torch.cat([batch.targets["say"][0][batch.begins[0]] for batch in batches])
-    due = int((asks != stage._silence).sum())
-    assert 0 < due < len(asks) / 2
-    best, told = stage.best_silence((-1e3, 0.0, 1e3))
-    assert (told[-1e3], told[1e3]) == ((0, len(asks) - due), (due, 0)), "all begin, and none"
-    assert sum(told[best]) == min(map(sum, told.values()))
-    stage.add_silence(1e3)
-    assert stage.best_silence((0.0,))[1][0.0] == (due, 0), "what was added counts"
-    stage.add_silence(-1e3)
-    nobody = DuplexStage.Config.tiny().build(net, seen, episodes_of(net, []), "cpu")
-    assert nobody.best_silence((1.0,)) == stage.best_silence(()) == (0.0, {})
-
-
 def test_what_can_be_met_nowhere_is_refused_in_words_alone():
     lines = [line for seed in range(60) for line in dialogue(seed, "train", 1).lines]
     said = {line.role: [other.says for other in lines if other.role == line.role] for line in lines}
@@ -344,22 +327,6 @@ def test_the_recipe_learns_resumes_and_writes_an_agent_that_hears_and_acts_as_be
     assert moved
     assert all(name.startswith(TRAINED) for name in moved)
     assert torch.equal(agent.eye.cell, fresh.eye.cell)
-
-
-def test_the_score_of_silence_goes_into_the_checkpoint_and_training_does_not_see_it(tmp_path, monkeypatch):
-    tiny, groups = DuplexTraining.Config.tiny(), {"train": [session_of(1)], "dev": [session_of(3)]}
-    config, said = replace(tiny, rounds=0, loop=replace(tiny.loop, steps=1)), []
-    written, kept = [], []
-    for score in (0.0, 3.0):
-        monkeypatch.setattr(DuplexStage, "best_silence", lambda self, added, score=score: (score, {}))
-        network = assembled("debug-duplex")
-        assert config.build().learn(tmp_path / str(score), network, groups, 0, None, said.append)
-        written.append(from_pretrained(tmp_path / str(score) / "agent").tables["say"].bias)
-        kept.append(network.tables["say"].bias)
-    more = (written[1] - written[0]).tolist()
-    assert sorted(more) == pytest.approx([0.0] * (len(more) - 1) + [3.0], abs=0.05)
-    assert torch.equal(*kept)
-    assert any("score of silence +3.0" in line for line in said)
 
 
 def test_training_goes_on_from_another_agent_and_ships_only_what_the_others_lack(tmp_path):

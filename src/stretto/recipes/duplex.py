@@ -68,8 +68,7 @@ class DuplexTraining(Configurable):
         sessions; `scenes`, `spoken`, `words`: sessions of pictures and words, of sound without a world and of words
         alone in training, and a tenth of each in development. `rounds` of `driven` sessions each in which the agent
         drives, after equal parts of the steps. `ship`: where the checkpoint goes beside OUT/agent, "" is nowhere; what
-        stands in those of `policy` and `hear` is not written again there. `biases`: added to the score of silence; the
-        best on development sessions goes into the checkpoint. `minutes` of one call, 0 is to the end."""
+        stands in those of `policy` and `hear` is not written again there. `minutes` of one call, 0 is to the end."""
 
         size: str = "tiny-duplex"
         policy: str = ""
@@ -86,7 +85,6 @@ class DuplexTraining(Configurable):
         minutes: float = 0.0
         workers: int = 2
         threads: int = 2
-        biases: tuple[float, ...] = (-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0)
         seed: int = 0
         episodes: Episodes.Config = field(default_factory=Episodes.Config)
         stage: DuplexStage.Config = field(default_factory=DuplexStage.Config)
@@ -214,9 +212,6 @@ class DuplexTraining(Configurable):
         if not loop.run(minutes, c.loop.steps * (number + 1) // (c.rounds + 1)):
             return False
         with loop.average():
-            score, told = stage.best_silence(c.biases)
-            say(f"score of silence {score:+}: sentences missed, and begun wrongly, by what is added: {told}")
-            stage.add_silence(score)
             played = sum(len(some) for name, some in groups.items() if not name.startswith("dev"))
             facts = {"recipe": "duplex", "steps": loop.step, "sessions": played}
             for goal, shared in left.items():

@@ -189,35 +189,6 @@ class DuplexStage(Configurable):
                 total.setdefault(f"right {role}", []).extend(right.float().tolist())
         return {name: sum(some) / len(some) for name, some in total.items()}
 
-    @torch.no_grad()
-    def best_silence(self, added: Sequence[float]) -> tuple[float, dict[float, tuple[int, int]]]:
-        """Which of these, added to the score of silence, makes fewest mistakes at the asks of held-out sessions, whole
-        ones, where nothing is being said; and for each how many sentences do not begin when they should, and how many
-        begin when none should. With the weights as they are now; 0 where two are as good.
-        """
-        leads, due = list[Tensor](), list[Tensor]()
-        for number in range(min(self.config.held, len(self.held))):
-            batch = self.held.batch(number)
-            begins = batch.begins[0]
-            say = self.scores(batch, _upright(batch.pictures))["say"][0][begins]
-            silence = say[:, self._silence].clone()
-            say[:, self._silence] = -torch.inf
-            leads.append(say.amax(-1) - silence)
-            due.append(batch.targets["say"][0][begins] != self._silence)
-        if not leads or not added:
-            return 0.0, {}
-        lead, wanted = torch.cat(leads), torch.cat(due)
-        found = {
-            score: (int((wanted & (lead <= score)).sum()), int((~wanted & (lead > score)).sum())) for score in added
-        }
-        return min(found, key=lambda score: (sum(found[score]), abs(score))), found
-
-    def add_silence(self, score: float) -> None:
-        """Add to the score of silence, for good."""
-        place = self._silence - self.network.layout.vocabularies["say"].table.size
-        with torch.no_grad():
-            self.network.tables["say"].bias[place] += score  # type: ignore[index, operator]
-
     def sample(self, step: int, folder: Path) -> Mapping[str, float]:
         """What is said in held-out sessions, word by word behind the right words."""
         if self.network.text is None:
