@@ -329,6 +329,21 @@ def test_the_recipe_learns_resumes_and_writes_an_agent_that_hears_and_acts_as_be
     assert torch.equal(agent.eye.cell, fresh.eye.cell)
 
 
+def test_a_blend_is_the_mean_of_what_decided_before_and_what_was_learned_and_leaves_what_speaks(tmp_path):
+    begin = save_pretrained(assembled("debug-duplex"), tmp_path / "begin", dtype="float32", only="all")
+    tiny, groups = DuplexTraining.Config.tiny(), {"train": [session_of(1)], "dev": [session_of(3)]}
+    config = replace(tiny, rounds=0, begin=str(begin), loop=replace(tiny.loop, steps=2, lr=0.5, ema=0.0))
+    for blend in (0.0, 0.5):
+        network = assembled("debug-duplex", begin=str(begin))
+        replace(config, blend=blend).build().learn(tmp_path / str(blend), network, groups, 0, None, lambda text: None)
+    old, new, half = (from_pretrained(tmp_path / path).state_dict() for path in ("begin", "0.0/agent", "0.5/agent"))
+    assert not torch.allclose(old["place.act"], new["place.act"], atol=2e-3)
+    assert torch.allclose(half["place.act"], (old["place.act"] + new["place.act"]) / 2, atol=5e-4)
+    assert torch.equal(half["place.playback"], new["place.playback"])
+    with pytest.raises(StrettoError, match="only with a checkpoint to begin with"):
+        replace(tiny, blend=0.5)
+
+
 def test_training_goes_on_from_another_agent_and_ships_only_what_the_others_lack(tmp_path):
     acting = save_pretrained(assembled("debug-duplex"), tmp_path / "acting", dtype="float32", only="all")
     tiny, groups = DuplexTraining.Config.tiny(), {"train": [session_of(1)], "dev": [session_of(3)]}

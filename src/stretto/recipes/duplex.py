@@ -43,9 +43,9 @@ from stretto.train.duplex.dialogues import dialogue
 from stretto.train.duplex.episodes import Episodes, heard_truly
 from stretto.train.duplex.session import Session
 from stretto.train.duplex.shards import Job, make_sessions
-from stretto.train.duplex.stage import TRAINED, DuplexStage, behind, heard_by
+from stretto.train.duplex.stage import DECIDING, TRAINED, DuplexStage, behind, heard_by
 from stretto.train.hear import LISTENING
-from stretto.train.loop import Loop
+from stretto.train.loop import Loop, checked_blend
 from stretto.train.schedule import Schedule
 
 ROUND = 100_000
@@ -64,16 +64,19 @@ class DuplexTraining(Configurable):
     @dataclass(frozen=True, kw_only=True)
     class Config(BaseConfig):
         """`policy`, `hear`: directories of the checkpoints that act and that hear; "" of none: random weights, and a
-        perfect ear. `begin`: a checkpoint of this recipe that is trained further, "" is none. `train`, `dev`: composed
+        perfect ear. `begin`: a checkpoint of this recipe that is trained further, "" is none; `blend`: its share in
+        what decides when to move and when to stand, in the checkpoint that is written. `train`, `dev`: composed
         sessions; `scenes`, `spoken`, `words`: sessions of pictures and words, of sound without a world and of words
         alone in training, and a tenth of each in development. `rounds` of `driven` sessions each in which the agent
-        drives, after equal parts of the steps. `ship`: where the checkpoint goes beside OUT/agent, "" is nowhere; what
-        stands in those of `policy` and `hear` is not written again there. `minutes` of one call, 0 is to the end."""
+        drives, after equal parts of the steps. `ship`: where the checkpoint goes beside OUT/agent, "" is nowhere;
+        what stands in those of `policy` and `hear` is not written again there. `minutes` of one call, 0 is to the
+        end."""
 
         size: str = "tiny-duplex"
         policy: str = ""
         hear: str = ""
         begin: str = ""
+        blend: float = 0.0
         ship: str = ""
         train: int = 480
         dev: int = 60
@@ -102,6 +105,7 @@ class DuplexTraining(Configurable):
         )
 
         def __post_init__(self) -> None:
+            checked_blend(self.blend, self.begin)
             counts = ("train", "dev", "scenes", "spoken", "words", "rounds", "driven", "minutes")
             if (
                 min(getattr(self, name) for name in counts) < 0
@@ -211,7 +215,7 @@ class DuplexTraining(Configurable):
         loop: Loop = replace(c.loop, seed=c.seed, together=at_once).build(stage, folder, device, say)
         if not loop.run(minutes, c.loop.steps * (number + 1) // (c.rounds + 1)):
             return False
-        with loop.average():
+        with loop.average(c.blend, DECIDING):
             played = sum(len(some) for name, some in groups.items() if not name.startswith("dev"))
             facts = {"recipe": "duplex", "steps": loop.step, "sessions": played}
             for goal, shared in left.items():

@@ -156,12 +156,13 @@ class Loop(Configurable):
         return self._coming.pop((self.step, part)).result()
 
     @contextmanager
-    def average(self, blend: float = 0.0) -> Iterator[None]:
-        """Inside, the stage has the averaged weights, with a share of `blend` of those that training began with."""
+    def average(self, blend: float = 0.0, of: tuple[str, ...] = ("",)) -> Iterator[None]:
+        """Inside, the stage has the averaged weights, those whose names begin as in `of` with a share of `blend` of
+        what training began with."""
         kept = {name: weight.detach().clone() for name, weight in self.weights.items()}
         with torch.no_grad():
             for name, weight in self.weights.items():
-                weight.copy_(self.averaged[name].lerp(self.began[name], blend))
+                weight.copy_(self.averaged[name].lerp(self.began[name], blend * name.startswith(of)))
         try:
             yield
         finally:

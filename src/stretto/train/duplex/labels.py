@@ -2,8 +2,8 @@
 
 An agent knows that a turn is over when it has heard its end (the close token), not when the person knows it. So a
 reaction is due in the tick after that, which is the first in which the words can be read; a halt is due as soon as the
-sound of its word is in, whatever was heard of it. In the tick before that either is right: no loss. An arm sets out in
-the tick in which a sentence would begin: a tick later it is late for its turn.
+sound of its word and a tenth of a second behind it are in, whatever was heard of it. In the tick before that either is
+right: no loss. An arm sets out in the tick in which a sentence would begin: a tick later it is late for its turn.
 
     tick             7        8        9        10
     sound            … sto    p.
@@ -26,6 +26,8 @@ from stretto.sessions.composer.compose import Line
 HALT, MOVE, ANY = 0, 1, -1
 UNHEARD_S = 1.0
 """After so long a reaction is due even if the end of the turn was not heard."""
+SURE_S = 0.1
+"""A halt is due so much after its word ended."""
 EARLY_S = 0.1
 """A turn's end may be heard so much before its last word ends."""
 
@@ -69,7 +71,7 @@ def labels_of(
 
 def halt_tick(halts_at: float, tick_s: float) -> int:
     """The tick in which a halt is due, by the end of its word."""
-    return tick_of(halts_at, tick_s)
+    return tick_of(halts_at + SURE_S, tick_s)
 
 
 def reaction_tick(line: Line, closes: Sequence[int], tick_s: float) -> int:

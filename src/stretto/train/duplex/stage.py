@@ -35,10 +35,9 @@ from stretto.think.tokens import Tokens
 from stretto.train.duplex.episodes import Batch, Episodes, Heard
 from stretto.train.duplex.session import Session
 
-TRAINED = (
-    "backbone.experts.speaking.", "backbone.experts.deciding.", "tables.say.", "tables.act.", "playback.",
-    "place.playback", "place.act", "when.deciding",
-)  # fmt: skip
+DECIDING = ("backbone.experts.deciding.", "tables.act.", "place.act", "when.deciding")
+"""What the names of tensors begin with that only the act slot has."""
+TRAINED = (*DECIDING, "backbone.experts.speaking.", "tables.say.", "playback.", "place.playback")
 """What the names of trained tensors begin with."""
 LEARNING = ("playback", "act", "say")
 """Streams whose rows follow from them."""
