@@ -100,6 +100,12 @@ def test_the_ticks_conversation_is_of_development_and_has_both_kinds_of_question
     assert {text for kind in questions.SCENE for text in questions.scene(kind, "dev")} & set(said)
 
 
+def test_a_cut_run_has_the_same_share_of_each_kind():
+    keys = [trial.key.rpartition("/")[0] for trial in DuplexTiny().trials(None)]
+    all_of, half_of = Counter(keys), Counter(keys[: len(keys) // 2])
+    assert all(abs(half_of[kind] - count / 2) <= 1 for kind, count in all_of.items())
+
+
 def test_few_trials_never_open_official_states():
     assert {trial.params["split"] for trial in DuplexTiny().trials(2) + DuplexControls().trials(2)} == {"dev"}
 

@@ -46,21 +46,22 @@ class DuplexTiny(TrainedCard):
     name = "duplex-tiny"
 
     def trials(self, n: int | None) -> list[Trial]:
-        """All, or at most `n` of each kind."""
+        """All, or at most `n` of each kind; a cut run has the same share of each."""
         most = n or GENERAL
         split = "test" if most >= FEWEST else "dev"
         general, scene = min(GENERAL, most), min(SCENE, most)
-        found = [
-            *exam_trials(AGENT, general, split, ["ask_general"]),
-            *exam_trials(AGENT, scene, split, ["ask_scene"]),
-            *exam_trials("silent", general, split, ["ask_general"]),
-            *exam_trials("silent", scene, split, ["ask_scene"]),
-            *exam_trials(f"silent:{BASE}", general, split, ["ask_general"]),
-            *exam_trials("read", general, split, ["ask_general"]),
+        kinds = [
+            exam_trials(AGENT, general, split, ["ask_general"]),
+            exam_trials(AGENT, scene, split, ["ask_scene"]),
+            exam_trials("silent", general, split, ["ask_general"]),
+            exam_trials("silent", scene, split, ["ask_scene"]),
+            exam_trials(f"silent:{BASE}", general, split, ["ask_general"]),
+            exam_trials("read", general, split, ["ask_general"]),
+            *(exam_trials(AGENT, min(count, most), split, [scenario]) for scenario, count in OTHERS.items()),
         ]
-        for scenario, count in OTHERS.items():
-            found += exam_trials(AGENT, min(count, most), split, [scenario])
-        return [Trial(trial.key, {**trial.params, "privileged": False}) for trial in found]
+        found = [((place + 0.5) / len(kind), trial) for kind in kinds for place, trial in enumerate(kind)]
+        found.sort(key=lambda one: one[0])
+        return [Trial(trial.key, {**trial.params, "privileged": False}) for _, trial in found]
 
     def quick(self) -> list[Trial]:
         """One of each kind."""
