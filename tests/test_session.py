@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from stretto.core.clock import Lockstep, VirtualClock
 from stretto.core.errors import StrettoError
 from stretto.core.signals import Act, ActionChunk, Event, Kind, Output, SkillRequest
 from stretto.envs.dummy import SECRET, DummyScene
-from stretto.runtime.delays import Delays
+from stretto.runtime.delays import Delays, from_card
 from stretto.runtime.observers import Deadlines, Latencies
 from stretto.runtime.world import World
 from stretto.sessions import measures
@@ -209,6 +210,17 @@ def test_typed_text_reaches_the_agent_as_text():
 def test_a_part_that_nobody_measured_is_an_error_that_names_the_card():
     with pytest.raises(StrettoError, match="stretto bench latency"):
         Delays({}).draw("recognise")
+
+
+def test_the_shipped_agents_own_step_counts_where_it_was_measured(tmp_path):
+    def measured(card, **parts):
+        rows = [{"row": "delay_s", "part": part, "value": value} for part, value in parts.items()]
+        (tmp_path / f"{card}.rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return from_card(tmp_path / "latency.rows.jsonl").table
+
+    measured("latency", render=0.03)
+    assert measured("tick", duplex_step=0.08) == {"render": [0.03], "duplex_step": [0.08]}
+    assert measured("tick-trained", duplex_step=0.09) == {"render": [0.03], "duplex_step": [0.09]}
 
 
 def test_delays_scale_by_their_factor():

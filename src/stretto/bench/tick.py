@@ -8,7 +8,7 @@ runs.
 
 rows: tick_share (the agent's step over the tick) · part_s (ears, eyes, first_pass, second_pass, flow; `action`: the
 action expert's share of the first pass) · chunk_s (eyes, action and flow: what is there for the arm alone) · delay_s
-(duplex_step: what scored runs on the virtual clock draw from).
+(duplex_step: what runs on the virtual clock draw from, until the card `tick-trained` is there).
 """
 
 from collections.abc import Mapping, Sequence
@@ -125,7 +125,7 @@ class Tick:
     def run(self, trial: Trial, state: Beside) -> list[dict[str, Any]]:
         """The session; its rows, and draws of its ticks for the virtual clock."""
         state.session(trial.params["ticks"] * 0.2)
-        return rows_of(state.agent.costs, "tiny") + _draws(state.agent.costs)
+        return rows_of(state.agent.costs, "tiny") + draws(state.agent.costs, "tiny")
 
     def close(self, state: Beside) -> None:
         """End the world."""
@@ -149,11 +149,12 @@ def rows_of(costs: Sequence[Mapping[str, float]], arm: str) -> list[dict[str, An
     return rows
 
 
-def _draws(costs: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
+def draws(costs: Sequence[Mapping[str, float]], arm: str) -> list[dict[str, Any]]:
+    """delay_s: ticks drawn from all, for sessions on the virtual clock."""
     rows = []
     kept = generator(0, "tick").choice(len(costs), min(DRAWS, len(costs)), replace=False)
     for unit in sorted(int(index) for index in kept):
         value = round(costs[unit]["tick"], 6)
-        row = {"row": "delay_s", "arm": "tiny", "part": "duplex_step", "unit": f"duplex_step/{unit}", "seed": 0}
+        row = {"row": "delay_s", "arm": arm, "part": "duplex_step", "unit": f"duplex_step/{unit}", "seed": 0}
         rows.append({**row, "value": value, "since": "backbone"})
     return rows

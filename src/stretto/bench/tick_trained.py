@@ -4,7 +4,8 @@ One session of five and a half minutes on the wall clock, as in the card `tick`,
 tasks and asks general questions and questions about the scene, one after the other, and the agent hears, answers and
 acts by itself. `speaking` are the ticks in which it says something.
 
-rows: tick_share (the agent's step over the tick) · part_s (its parts, as in the card `tick`).
+rows: tick_share (the agent's step over the tick) · part_s (its parts, as in the card `tick`) · delay_s (duplex_step:
+what scored runs on the virtual clock draw from).
 """
 
 from typing import Any
@@ -13,7 +14,7 @@ from stretto.agents.checkpoint import digest, find_weights
 from stretto.agents.duplex import SHIPPED, Duplex
 from stretto.bench.card import Trial
 from stretto.bench.stopwatch import Timed
-from stretto.bench.tick import Beside, rows_of
+from stretto.bench.tick import Beside, draws, rows_of
 from stretto.core.rng import derive
 from stretto.data import questions, talk
 from stretto.data.voices import speaker, speakers
@@ -52,7 +53,8 @@ class TickTrained:
         """The session; its rows."""
         seconds = trial.params["ticks"] * 0.2
         state.session(seconds, conversation(seconds))
-        return [row for row in rows_of(state.agent.costs, ARM) if row["row"] in ("tick_share", "part_s")]
+        costs = state.agent.costs
+        return [row for row in rows_of(costs, ARM) if row["row"] in ("tick_share", "part_s")] + draws(costs, ARM)
 
     def close(self, state: Beside) -> None:
         """End the world."""

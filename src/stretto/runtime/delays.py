@@ -12,6 +12,10 @@ from stretto.core.errors import StrettoError
 from stretto.core.rng import generator
 
 CARD = Path("results/latency.rows.jsonl")
+BESIDE = ("reflex-costs", "tick", "tick-trained")
+"""Cards with further parts: the spotter and short looks; the learned agent's step, at its size untrained, and as it is
+shipped and in conversation, which counts where it was measured.
+"""
 
 
 class Delays:
@@ -31,7 +35,7 @@ class Delays:
             known = ", ".join(sorted(self.table)) or "none"
             raise StrettoError(
                 f"No delay was measured for part '{part}' (measured: {known}). Run `stretto bench latency` "
-                f"(duplex_step: `stretto bench tick`; spotter, glance: `stretto bench reflex-costs`)."
+                f"(duplex_step: `stretto bench tick-trained`; spotter, glance: `stretto bench reflex-costs`)."
             )
         return float(self._rng[part].choice(self.table[part]))
 
@@ -57,14 +61,14 @@ def find_card() -> Path:
 
 
 def from_card(path: Path | None = None, factor: float = 1.0, seed: int = 0) -> Delays:
-    """Delays drawn from the rows of the latency card at `path` (default: where it is kept), and of the cards beside it:
-    "tick", which times the learned agent's step, and "reflex-costs", which times the spotter and short looks.
-    """
+    """Delays drawn from the rows of the latency card at `path` (default: where it is kept), and of the `BESIDE` it."""
     card = path or find_card()
     table: dict[str, list[float]] = {}
-    for file in (card, card.with_name("tick.rows.jsonl"), card.with_name("reflex-costs.rows.jsonl")):
+    for file in (card, *(card.with_name(f"{name}.rows.jsonl") for name in BESIDE)):
+        parts: dict[str, list[float]] = {}
         for line in file.read_text().splitlines() if file.is_file() else ():
             row = json.loads(line)
             if row["row"] == "delay_s":
-                table.setdefault(row["part"], []).append(float(row["value"]))
+                parts.setdefault(row["part"], []).append(float(row["value"]))
+        table |= parts
     return Delays(table, factor, seed)
